@@ -1,0 +1,314 @@
+"""Control messages of the uplink: JSON text, one object each, told apart by `type`.
+
+Order after the WebSocket opens: server `hello` → edge `enrol` or `authenticate` → server `welcome` (or `refused` and
+close) → server `desired` (whole state, repeated on every change). Media then goes in spans:
+edge `stream.open` → server `stream.start` (its index) or `stream.refuse` → binary frames → server `ack`s.
+"""
+
+from enum import StrEnum
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+
+PROTOCOL_VERSION: Final = 1
+MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024  # the largest is a test picture
+SIGNATURE_CONTEXT: Final = b"incamera uplink v1\x00"  # signed: context + nonce + server certificate SHA-256 (or b"")
+
+
+class StreamKind(StrEnum):
+    MAIN = "main"
+    SUB = "sub"
+    AUDIO = "audio"
+
+
+class StreamMode(StrEnum):
+    """`off`: nothing captured · `live`: sent while somebody watches · `record`: always sent, spooled until acknowledged."""
+
+    OFF = "off"
+    LIVE = "live"
+    RECORD = "record"
+
+
+class GapCause(StrEnum):
+    """Why there is no picture before a run, as shown on the timeline."""
+
+    STARTED = "started"  # first run since recording was turned on
+    CAMERA_LOST = "camera_lost"
+    CAMERA_CHANGED = "camera_changed"  # new parameter sets: no time is missing
+    EDGE_STOPPED = "edge_stopped"
+    EDGE_RESTARTED = "edge_restarted"
+    LINE_LOST = "line_lost"
+    LINE_SLOW = "line_slow"
+    SPOOL_FULL = "spool_full"
+    SERVER_STOPPED = "server_stopped"
+    DISK_FULL = "disk_full"
+    TURNED_OFF = "turned_off"
+    DAMAGED = "damaged"  # stored bytes no longer open
+    EXPIRED = "expired"
+
+
+class CameraState(StrEnum):
+    OFF = "off"
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class CameraFault(StrEnum):
+    """Why a camera gives no picture. The web app has a sentence and a way out for each, in every language."""
+
+    NONE = "none"
+    UNREACHABLE = "unreachable"
+    NAME_NOT_FOUND = "name_not_found"
+    REFUSED_PASSWORD = "refused_password"
+    NEEDS_PASSWORD = "needs_password"
+    NOT_FOUND = "not_found"  # RTSP 404: the path is wrong
+    NOT_RTSP = "not_rtsp"
+    NO_VIDEO = "no_video"
+    UNSUPPORTED_CODEC = "unsupported_codec"
+    BUSY = "busy"  # RTSP 453/503: too many clients
+    STALLED = "stalled"  # connected, but no picture for 15 s
+    CLOSED = "closed"  # the camera hung up
+    PROTOCOL = "protocol"  # it said something we cannot follow
+    ADDRESS_REFUSED = "address_refused"  # outside the ranges this edge may dial
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type"):
+    """Base of all control messages."""
+
+
+# --- server to edge -------------------------------------------------------------------------------------------------
+
+
+class Hello(Message, tag="hello", kw_only=True):
+    nonce: bytes  # 32 random bytes; msgspec writes bytes as base64
+    version: int = PROTOCOL_VERSION
+
+
+class Welcome(Message, tag="welcome", kw_only=True):
+    edge_id: UUID
+    spool_public_key: bytes  # X25519, raw 32 bytes: spool keys are wrapped to it
+    server_us: int
+
+
+class Refused(Message, tag="refused", kw_only=True):
+    """Then the socket closes. `is_final`: the edge need not try again without a person's help."""
+
+    code: str
+    detail: str
+    is_final: bool
+
+
+class RtspSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="rtsp", tag_field="kind"):
+    """Where the edge gets a stream. The URL carries no credentials."""
+
+    url: str
+    username: str = ""
+    password: str = ""
+
+
+class DesiredStream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    stream: StreamKind
+    mode: StreamMode
+    is_watched: bool  # somebody wants it live right now
+
+
+class DesiredChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    channel_id: UUID
+    epoch: int  # ownership epoch; media of an older one is refused
+    source: RtspSource
+    sub_source: RtspSource | None = None  # where the `sub` stream comes from, when the camera has one
+    streams: tuple[DesiredStream, ...]  # `audio` present and not off only where the owner turned sound on
+    edge_version: int = 0
+
+
+class Desired(Message, tag="desired", kw_only=True):
+    """Everything this edge shall do; replaces the earlier one."""
+
+    version: int
+    channels: tuple[DesiredChannel, ...]
+
+
+class StreamStart(Message, tag="stream.start", kw_only=True):
+    """Frames of this span carry `index` from now on. `next_sequence`: what the server has durably up to there, less one."""
+
+    span_id: UUID
+    index: int
+    next_sequence: int = 0
+
+
+class StreamRefuse(Message, tag="stream.refuse", kw_only=True):
+    """`expired`: acknowledged as gone, drop it. `stale_epoch`, `unknown_channel`, `not_wanted`: drop it. `busy`: ask again."""
+
+    span_id: UUID
+    reason: Literal["expired", "stale_epoch", "unknown_channel", "not_wanted", "busy"]
+
+
+class Ack(Message, tag="ack", kw_only=True):
+    """All chunks of the span up to and including `sequence` are durable (or gone for good)."""
+
+    span_id: UUID
+    sequence: int
+
+
+class Resend(Message, tag="resend", kw_only=True):
+    """The recorder dropped unacknowledged chunks: send again from `sequence` as backlog."""
+
+    span_id: UUID
+    sequence: int
+
+
+class Pong(Message, tag="pong", kw_only=True):
+    sent_us: int  # as in the ping
+    server_us: int
+
+
+class Probe(Message, tag="probe", kw_only=True):
+    """Try this camera and send a test picture. Answered by `probe.result`."""
+
+    request_id: UUID
+    source: RtspSource
+
+
+class TakeSnapshot(Message, tag="snapshot", kw_only=True):
+    """Decode the current sync sample of a channel to a JPEG. Answered by `snapshot.result`."""
+
+    request_id: UUID
+    channel_id: UUID
+
+
+ServerMessage = (
+    Hello | Welcome | Refused | Desired | StreamStart | StreamRefuse | Ack | Resend | Pong | Probe | TakeSnapshot
+)
+
+# --- edge to server -------------------------------------------------------------------------------------------------
+
+
+class Enrol(Message, tag="enrol", kw_only=True):
+    """First contact: a short one-time code, and the key this edge will sign with ever after."""
+
+    code: str
+    public_key: bytes  # Ed25519, raw 32 bytes
+    signature: bytes  # over SIGNATURE_CONTEXT + nonce + certificate SHA-256
+    software: str
+    version: int = PROTOCOL_VERSION
+
+
+class Authenticate(Message, tag="authenticate", kw_only=True):
+    edge_id: UUID
+    signature: bytes
+    software: str
+    version: int = PROTOCOL_VERSION
+
+
+class StreamOpen(Message, tag="stream.open", kw_only=True):
+    """A span begins (or begins again after a reconnect, with the same ids)."""
+
+    span_id: UUID
+    run_id: UUID
+    channel_id: UUID
+    stream: StreamKind
+    epoch: int
+    is_backlog: bool
+    codec: str
+    timescale: int
+    init_segment: bytes
+    width: int = 0
+    height: int = 0
+    run_started_us: int  # wall time of the run's decode time zero point, see run_decode_time
+    run_decode_time: int  # decode time of the run's first chunk
+    gap_cause: GapCause  # why the run before it ended
+    first_sequence: int = 0  # sequence of the first chunk that will follow
+
+
+class StreamClose(Message, tag="stream.close", kw_only=True):
+    """No further chunk of this span; `last_sequence` is -1 if there was none."""
+
+    span_id: UUID
+    last_sequence: int
+    cause: GapCause
+
+
+class Ping(Message, tag="ping", kw_only=True):
+    sent_us: int  # the edge's monotonic clock
+
+
+class CameraStatus(Message, tag="camera.status", kw_only=True):
+    channel_id: UUID
+    state: CameraState
+    fault: CameraFault = CameraFault.NONE
+    since_us: int
+    video_codec: str = ""
+    audio_codec: str = ""  # what the camera offers, also while sound is off
+    width: int = 0
+    height: int = 0
+
+
+class SpoolStatus(Message, tag="spool.status", kw_only=True):
+    """How far behind the edge is; sent when it changes by more than 5 %, at most every 5 s."""
+
+    waiting_bytes: int
+    limit_bytes: int
+
+
+class ProbeResult(Message, tag="probe.result", kw_only=True):
+    request_id: UUID
+    fault: CameraFault
+    video_codec: str = ""
+    audio_codec: str = ""
+    width: int = 0
+    height: int = 0
+    picture: bytes = b""  # JPEG; empty when only the picture could not be decoded
+
+
+class SnapshotResult(Message, tag="snapshot.result", kw_only=True):
+    request_id: UUID
+    channel_id: UUID
+    taken_us: int
+    picture: bytes = b""  # JPEG; empty if there is none
+
+
+EdgeMessage = (
+    Enrol
+    | Authenticate
+    | StreamOpen
+    | StreamClose
+    | Ping
+    | CameraStatus
+    | SpoolStatus
+    | ProbeResult
+    | SnapshotResult
+)
+
+_server_decoder = msgspec.json.Decoder(ServerMessage)
+_edge_decoder = msgspec.json.Decoder(EdgeMessage)
+_encoder = msgspec.json.Encoder()
+
+
+class InvalidMessage(ValueError):
+    """A text message that is not one of ours. Its text names the field, never a value."""
+
+
+def render_message(message: Message) -> bytes:
+    """JSON text of a message."""
+    return _encoder.encode(message)
+
+
+def parse_server_message(text: bytes) -> ServerMessage:
+    """What the edge reads; raises InvalidMessage."""
+    return _parse(_server_decoder, text)
+
+
+def parse_edge_message(text: bytes) -> EdgeMessage:
+    """What the server reads; raises InvalidMessage."""
+    return _parse(_edge_decoder, text)
+
+
+def _parse(decoder, text):  # type: ignore[no-untyped-def]  # one body for two unions msgspec cannot spell generically
+    if len(text) > MAX_MESSAGE_BYTES:
+        raise InvalidMessage(f"a control message of {len(text)} bytes is too long")
+    try:
+        return decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidMessage(str(error)) from error
