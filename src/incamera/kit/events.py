@@ -30,7 +30,7 @@ class EventBus:
         self._on_failure = on_failure or _tell_the_loop
 
     def subscribe(self, kind: type[Event], handler: Callable[[Event], None]) -> Callable[[], None]:
-        """From now on `handler` hears every event of this type. What is returned ends that; calling it twice is fine."""
+        """From now on `handler` hears each event of this type. What is returned ends that; calling it twice is fine."""
         handlers = self._handlers[kind]
         handlers.append(handler)
 

@@ -35,9 +35,7 @@ class MediaFrame:
 def render_media_frame_header(frame: MediaFrame) -> bytes:
     """The 36 bytes that go before `frame.chunk`."""
     flags = (FLAG_SYNC if frame.is_sync else 0) | (FLAG_BACKLOG if frame.is_backlog else 0)
-    return _UPLINK.pack(
-        frame.index, flags, frame.sequence, frame.decode_time, frame.composition_offset, frame.wall_us
-    )
+    return _UPLINK.pack(frame.index, flags, frame.sequence, frame.decode_time, frame.composition_offset, frame.wall_us)
 
 
 def parse_media_frame(data: bytes) -> MediaFrame:
@@ -60,7 +58,7 @@ def parse_media_frame(data: bytes) -> MediaFrame:
 
 
 def render_viewer_header(handle: int, is_sync: bool, decode_time: int, wall_us: int) -> bytes:
-    """The 24 bytes in front of a chunk on `/media/live` and `/media/playback`: handle, flags, decode time, wall time."""
+    """The 24 bytes before a chunk on `/media/live` and `/media/playback`: handle, flags, decode time, wall time."""
     return _VIEWER.pack(handle, FLAG_SYNC if is_sync else 0, decode_time, wall_us)
 
 

@@ -6,10 +6,12 @@ edge `stream.open` → server `stream.start` (its index) or `stream.refuse` → 
 """
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
+
+Parsed = TypeVar("Parsed")
 
 PROTOCOL_VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024  # the largest is a test picture
@@ -23,7 +25,7 @@ class StreamKind(StrEnum):
 
 
 class StreamMode(StrEnum):
-    """`off`: nothing captured · `live`: sent while somebody watches · `record`: always sent, spooled until acknowledged."""
+    """`off`: nothing captured · `live`: sent while somebody watches · `record`: always sent, kept until acknowledged."""
 
     OFF = "off"
     LIVE = "live"
@@ -81,18 +83,18 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 # --- server to edge -------------------------------------------------------------------------------------------------
 
 
-class Hello(Message, tag="hello", kw_only=True):
+class Hello(Message, tag="hello", kw_only=True, frozen=True):
     nonce: bytes  # 32 random bytes; msgspec writes bytes as base64
     version: int = PROTOCOL_VERSION
 
 
-class Welcome(Message, tag="welcome", kw_only=True):
+class Welcome(Message, tag="welcome", kw_only=True, frozen=True):
     edge_id: UUID
     spool_public_key: bytes  # X25519, raw 32 bytes: spool keys are wrapped to it
     server_us: int
 
 
-class Refused(Message, tag="refused", kw_only=True):
+class Refused(Message, tag="refused", kw_only=True, frozen=True):
     """Then the socket closes. `is_final`: the edge need not try again without a person's help."""
 
     code: str
@@ -123,55 +125,55 @@ class DesiredChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     edge_version: int = 0
 
 
-class Desired(Message, tag="desired", kw_only=True):
+class Desired(Message, tag="desired", kw_only=True, frozen=True):
     """Everything this edge shall do; replaces the earlier one."""
 
     version: int
     channels: tuple[DesiredChannel, ...]
 
 
-class StreamStart(Message, tag="stream.start", kw_only=True):
-    """Frames of this span carry `index` from now on. `next_sequence`: what the server has durably up to there, less one."""
+class StreamStart(Message, tag="stream.start", kw_only=True, frozen=True):
+    """Frames of this span carry `index` from now on. `next_sequence`: the first that the server does not have durably."""
 
     span_id: UUID
     index: int
     next_sequence: int = 0
 
 
-class StreamRefuse(Message, tag="stream.refuse", kw_only=True):
-    """`expired`: acknowledged as gone, drop it. `stale_epoch`, `unknown_channel`, `not_wanted`: drop it. `busy`: ask again."""
+class StreamRefuse(Message, tag="stream.refuse", kw_only=True, frozen=True):
+    """`busy`: ask again later. All other reasons: drop the span; `expired` counts as acknowledged."""
 
     span_id: UUID
     reason: Literal["expired", "stale_epoch", "unknown_channel", "not_wanted", "busy"]
 
 
-class Ack(Message, tag="ack", kw_only=True):
+class Ack(Message, tag="ack", kw_only=True, frozen=True):
     """All chunks of the span up to and including `sequence` are durable (or gone for good)."""
 
     span_id: UUID
     sequence: int
 
 
-class Resend(Message, tag="resend", kw_only=True):
+class Resend(Message, tag="resend", kw_only=True, frozen=True):
     """The recorder dropped unacknowledged chunks: send again from `sequence` as backlog."""
 
     span_id: UUID
     sequence: int
 
 
-class Pong(Message, tag="pong", kw_only=True):
+class Pong(Message, tag="pong", kw_only=True, frozen=True):
     sent_us: int  # as in the ping
     server_us: int
 
 
-class Probe(Message, tag="probe", kw_only=True):
+class Probe(Message, tag="probe", kw_only=True, frozen=True):
     """Try this camera and send a test picture. Answered by `probe.result`."""
 
     request_id: UUID
     source: RtspSource
 
 
-class TakeSnapshot(Message, tag="snapshot", kw_only=True):
+class TakeSnapshot(Message, tag="snapshot", kw_only=True, frozen=True):
     """Decode the current sync sample of a channel to a JPEG. Answered by `snapshot.result`."""
 
     request_id: UUID
@@ -185,7 +187,7 @@ ServerMessage = (
 # --- edge to server -------------------------------------------------------------------------------------------------
 
 
-class Enrol(Message, tag="enrol", kw_only=True):
+class Enrol(Message, tag="enrol", kw_only=True, frozen=True):
     """First contact: a short one-time code, and the key this edge will sign with ever after."""
 
     code: str
@@ -195,14 +197,14 @@ class Enrol(Message, tag="enrol", kw_only=True):
     version: int = PROTOCOL_VERSION
 
 
-class Authenticate(Message, tag="authenticate", kw_only=True):
+class Authenticate(Message, tag="authenticate", kw_only=True, frozen=True):
     edge_id: UUID
     signature: bytes
     software: str
     version: int = PROTOCOL_VERSION
 
 
-class StreamOpen(Message, tag="stream.open", kw_only=True):
+class StreamOpen(Message, tag="stream.open", kw_only=True, frozen=True):
     """A span begins (or begins again after a reconnect, with the same ids)."""
 
     span_id: UUID
@@ -222,7 +224,7 @@ class StreamOpen(Message, tag="stream.open", kw_only=True):
     first_sequence: int = 0  # sequence of the first chunk that will follow
 
 
-class StreamClose(Message, tag="stream.close", kw_only=True):
+class StreamClose(Message, tag="stream.close", kw_only=True, frozen=True):
     """No further chunk of this span; `last_sequence` is -1 if there was none."""
 
     span_id: UUID
@@ -230,11 +232,11 @@ class StreamClose(Message, tag="stream.close", kw_only=True):
     cause: GapCause
 
 
-class Ping(Message, tag="ping", kw_only=True):
+class Ping(Message, tag="ping", kw_only=True, frozen=True):
     sent_us: int  # the edge's monotonic clock
 
 
-class CameraStatus(Message, tag="camera.status", kw_only=True):
+class CameraStatus(Message, tag="camera.status", kw_only=True, frozen=True):
     channel_id: UUID
     state: CameraState
     fault: CameraFault = CameraFault.NONE
@@ -245,14 +247,14 @@ class CameraStatus(Message, tag="camera.status", kw_only=True):
     height: int = 0
 
 
-class SpoolStatus(Message, tag="spool.status", kw_only=True):
+class SpoolStatus(Message, tag="spool.status", kw_only=True, frozen=True):
     """How far behind the edge is; sent when it changes by more than 5 %, at most every 5 s."""
 
     waiting_bytes: int
     limit_bytes: int
 
 
-class ProbeResult(Message, tag="probe.result", kw_only=True):
+class ProbeResult(Message, tag="probe.result", kw_only=True, frozen=True):
     request_id: UUID
     fault: CameraFault
     video_codec: str = ""
@@ -262,7 +264,7 @@ class ProbeResult(Message, tag="probe.result", kw_only=True):
     picture: bytes = b""  # JPEG; empty when only the picture could not be decoded
 
 
-class SnapshotResult(Message, tag="snapshot.result", kw_only=True):
+class SnapshotResult(Message, tag="snapshot.result", kw_only=True, frozen=True):
     request_id: UUID
     channel_id: UUID
     taken_us: int
@@ -270,19 +272,11 @@ class SnapshotResult(Message, tag="snapshot.result", kw_only=True):
 
 
 EdgeMessage = (
-    Enrol
-    | Authenticate
-    | StreamOpen
-    | StreamClose
-    | Ping
-    | CameraStatus
-    | SpoolStatus
-    | ProbeResult
-    | SnapshotResult
+    Enrol | Authenticate | StreamOpen | StreamClose | Ping | CameraStatus | SpoolStatus | ProbeResult | SnapshotResult
 )
 
-_server_decoder = msgspec.json.Decoder(ServerMessage)
-_edge_decoder = msgspec.json.Decoder(EdgeMessage)
+_server_decoder: "msgspec.json.Decoder[ServerMessage]" = msgspec.json.Decoder(ServerMessage)
+_edge_decoder: "msgspec.json.Decoder[EdgeMessage]" = msgspec.json.Decoder(EdgeMessage)
 _encoder = msgspec.json.Encoder()
 
 
@@ -305,7 +299,7 @@ def parse_edge_message(text: bytes) -> EdgeMessage:
     return _parse(_edge_decoder, text)
 
 
-def _parse(decoder, text):  # type: ignore[no-untyped-def]  # one body for two unions msgspec cannot spell generically
+def _parse(decoder: "msgspec.json.Decoder[Parsed]", text: bytes) -> "Parsed":
     if len(text) > MAX_MESSAGE_BYTES:
         raise InvalidMessage(f"a control message of {len(text)} bytes is too long")
     try:
