@@ -1,0 +1,1 @@
+"""Names that look unused and are not: frameworks call them."""
