@@ -6,12 +6,14 @@ from typing import Final
 
 FLAG_SYNC: Final = 0x01
 FLAG_BACKLOG: Final = 0x02  # uplink only: spooled, for the recorder, not live
+FLAG_SEALED: Final = 0x04  # uplink only: the payload is a sealed spool record, `sequence` its number in the spool file
 
 _UPLINK = struct.Struct(">IB3xQqiq")
 _VIEWER = struct.Struct(">IB3xqq")
 UPLINK_HEADER_BYTES: Final = _UPLINK.size  # 36
 VIEWER_HEADER_BYTES: Final = _VIEWER.size  # 24
 MAX_CHUNK_BYTES: Final = 16 * 1024 * 1024
+MAX_FRAME_BYTES: Final = 2 * UPLINK_HEADER_BYTES + MAX_CHUNK_BYTES + 64  # a sealed record wraps a frame in a frame
 
 
 class InvalidFrame(ValueError):
@@ -20,7 +22,11 @@ class InvalidFrame(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MediaFrame:
-    """One chunk on its way up. `sequence` counts chunks of one span from 0 without holes."""
+    """One chunk on its way up. `sequence` counts chunks of one span from 0 without holes.
+
+    A sealed frame (`spool.open`) is a record of a spool file that only the server can open (`protocol.spool`):
+    `sequence` counts records of that file, `chunk` is the sealed record, and the times are 0.
+    """
 
     index: int  # chosen by the server in `stream.start`
     is_sync: bool
@@ -30,20 +36,23 @@ class MediaFrame:
     composition_offset: int
     wall_us: int  # wall time of the picture, microseconds since the Unix epoch
     chunk: bytes
+    is_sealed: bool = False
 
 
 def render_media_frame_header(frame: MediaFrame) -> bytes:
     """The 36 bytes that go before `frame.chunk`."""
     flags = (FLAG_SYNC if frame.is_sync else 0) | (FLAG_BACKLOG if frame.is_backlog else 0)
+    if frame.is_sealed:
+        flags |= FLAG_SEALED
     return _UPLINK.pack(frame.index, flags, frame.sequence, frame.decode_time, frame.composition_offset, frame.wall_us)
 
 
 def parse_media_frame(data: bytes) -> MediaFrame:
     """Reads an uplink message; raises InvalidFrame."""
-    if not UPLINK_HEADER_BYTES < len(data) <= UPLINK_HEADER_BYTES + MAX_CHUNK_BYTES:
+    if not UPLINK_HEADER_BYTES < len(data) <= MAX_FRAME_BYTES:
         raise InvalidFrame(f"media frame of {len(data)} bytes")
     index, flags, sequence, decode_time, composition_offset, wall_us = _UPLINK.unpack_from(data)
-    if flags & ~(FLAG_SYNC | FLAG_BACKLOG):
+    if flags & ~(FLAG_SYNC | FLAG_BACKLOG | FLAG_SEALED):
         raise InvalidFrame(f"unknown flags {flags:#x}")
     return MediaFrame(
         index,
@@ -54,6 +63,7 @@ def parse_media_frame(data: bytes) -> MediaFrame:
         composition_offset,
         wall_us,
         data[UPLINK_HEADER_BYTES:],
+        bool(flags & FLAG_SEALED),
     )
 
 

@@ -3,6 +3,8 @@
 Order after the WebSocket opens: server `hello` → edge `enrol` or `authenticate` → server `welcome` (or `refused` and
 close) → server `desired` (whole state, repeated on every change). Media then goes in spans:
 edge `stream.open` → server `stream.start` (its index) or `stream.refuse` → binary frames → server `ack`s.
+What a former life of the edge left sealed on its disk goes the same way: `spool.open` → `stream.start` → sealed frames
+→ `ack`s → `stream.close`, with the id of the spool file in the place of the span's (`protocol.spool`).
 """
 
 from enum import StrEnum
@@ -25,7 +27,7 @@ class StreamKind(StrEnum):
 
 
 class StreamMode(StrEnum):
-    """`off`: nothing captured · `live`: sent while somebody watches · `record`: always sent, kept until acknowledged."""
+    """`off`: nothing captured · `live`: sent while somebody watches · `record`: always sent, kept until ack."""
 
     OFF = "off"
     LIVE = "live"
@@ -133,7 +135,7 @@ class Desired(Message, tag="desired", kw_only=True, frozen=True):
 
 
 class StreamStart(Message, tag="stream.start", kw_only=True, frozen=True):
-    """Frames of this span carry `index` from now on. `next_sequence`: the first that the server does not have durably."""
+    """Frames of this span carry `index` from now on. `next_sequence`: the first the server does not have durably."""
 
     span_id: UUID
     index: int
@@ -222,6 +224,21 @@ class StreamOpen(Message, tag="stream.open", kw_only=True, frozen=True):
     run_decode_time: int  # decode time of the run's first chunk
     gap_cause: GapCause  # why the run before it ended
     first_sequence: int = 0  # sequence of the first chunk that will follow
+
+
+class SpoolOpen(Message, tag="spool.open", kw_only=True, frozen=True):
+    """Sealed records of an earlier life of this edge: one spool file, whose record 0 is its span's `stream.open`.
+
+    Answered by `stream.start` or `stream.refuse` with `span_id` = `spool_id`; `expired` or `not_wanted` lets the edge
+    delete the file (also when the key cannot be unwrapped). Then binary frames with FLAG_SEALED, `sequence` = record
+    number from 0; an `ack` with the number of a record means that it and all before it are durable or not wanted;
+    `stream.close` with `spool_id` and the last record's number ends it. A file torn by a crash has no `stream.close`
+    record inside.
+    """
+
+    spool_id: UUID
+    salt: bytes
+    wrapped_key: bytes
 
 
 class StreamClose(Message, tag="stream.close", kw_only=True, frozen=True):

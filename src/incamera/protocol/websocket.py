@@ -124,6 +124,10 @@ class FrameReader:
         self._message = bytearray()
         self._is_closed = False
 
+    def limit(self, max_message_bytes: int) -> None:
+        """Another limit for the messages that begin from now on, e.g. a higher one once the peer has authenticated."""
+        self._max_message_bytes = max_message_bytes
+
     def receive(self, data: bytes) -> list[Event]:
         """The messages completed by `data`, in order; raises WebSocketViolation."""
         events: list[Event] = []
