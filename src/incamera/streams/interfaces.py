@@ -1,4 +1,7 @@
-"""What `streams` needs from above, as interfaces: `app.py` gives it the implementations (calls go down, facts come up)."""
+"""What `streams` needs from above, as interfaces.
+
+`app.py` gives `streams` the implementations: calls go down, facts come up.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +21,7 @@ from incamera.protocol.messages import (
 
 @dataclass(frozen=True, slots=True)
 class EdgeIdentity:
-    """An edge that proved its key."""
+    """An edge and the key it proves itself with."""
 
     edge_id: UUID
     public_key: bytes  # Ed25519, raw
@@ -33,7 +36,7 @@ class EdgeRefused(Exception):
 
 
 class EdgeAuthenticator(Protocol):
-    """Implemented by `devices`."""
+    """Implemented by `devices`. `streams` has checked the signature before `enrol` and checks it after `find`."""
 
     async def enrol(self, code: str, public_key: bytes, software: str) -> EdgeIdentity:
         """Spends a one-time code and remembers the key; raises EdgeRefused."""
@@ -45,11 +48,14 @@ class EdgeAuthenticator(Protocol):
 
 
 class EdgeRegistry(Protocol):
-    """Implemented by `devices`: what an edge shall do, and what it tells of its cameras."""
+    """Implemented by `devices`: what an edge shall do, and what it tells of its cameras.
 
-    async def desired(self, edge_id: UUID) -> Desired:
-        """The whole desired state of this edge, `is_watched` taken from the Hub."""
-        ...
+    One call at a time per edge, in the order things happened. `desired` is asked after `connected` and whenever
+    `UplinkDirectory.refresh_desired` was called; `is_watched` and `version` in the answer are overwritten by `streams`,
+    which knows better.
+    """
+
+    async def desired(self, edge_id: UUID) -> Desired: ...
 
     async def connected(self, edge_id: UUID) -> None: ...
 
@@ -65,11 +71,17 @@ class EdgeRegistry(Protocol):
 
 
 class SpanWriter(Protocol):
-    """One span being recorded. Never blocks; `on_durable` (given at opening) tells how far it is on disk."""
+    """One span being recorded. Never blocks and never raises; used from the event loop only.
+
+    Frames come in the order the edge sent them. A frame whose sequence is not the next wanted one is the writer's to
+    judge: an earlier one it has already; a later one means that it dropped something and asked for it by `on_resend`.
+    """
 
     def append(self, frame: MediaFrame) -> None: ...
 
-    def close(self, cause: GapCause) -> None: ...
+    def close(self, cause: GapCause) -> None:
+        """No further frame will come on this connection: the span ended, or the line did (`GapCause.LINE_LOST`)."""
+        ...
 
 
 class SpanRecorder(Protocol):
@@ -78,5 +90,8 @@ class SpanRecorder(Protocol):
     async def open_span(
         self, opened: StreamOpen, *, on_durable: Callable[[int], None], on_resend: Callable[[int], None]
     ) -> tuple[SpanWriter, int] | str | None:
-        """A writer and the next sequence it wants; None if this stream is not recorded; or the reason of a refusal."""
+        """A writer and the next sequence it wants; None if this stream is not recorded; or the reason of a refusal.
+
+        `on_durable(sequence)` and `on_resend(sequence)` are called in the event loop, also after `close`.
+        """
         ...
