@@ -1,1 +1,76 @@
-"""privacy"""
+"""The registry of processing activities, and everything it drives.
+
+Each feature declares what it does with personal data in its `processing.py`; columns, routes, jobs, log events and
+cookies name their activity; from this come the notice, the record, purpose-bound sessions, retention with evidence and
+the lint that refuses anything undeclared. This package imports no feature: `app.py` hands it the declarations.
+"""
+
+from incamera.privacy.cookies import ClientKey, Cookie
+from incamera.privacy.marks import (
+    activity,
+    declare_log_events,
+    declare_storage,
+    declare_symbol,
+    no_activity,
+    not_personal,
+    personal,
+)
+from incamera.privacy.retention import RetentionRule, RetentionTarget, Swept
+from incamera.privacy.schema import (
+    CONSENT,
+    CONTRACT,
+    LEGAL_OBLIGATION,
+    LEGITIMATE_INTEREST,
+    Activity,
+    Basis,
+    Code,
+    Datum,
+    Dpia,
+    Keep,
+    Minors,
+    Purpose,
+    Recipient,
+    Reuse,
+    Rights,
+    Storage,
+    Text,
+)
+from incamera.privacy.sessions import Db, after_commit, commit_now, guard_database, open_session, purpose
+
+__all__ = [
+    "CONSENT",
+    "CONTRACT",
+    "LEGAL_OBLIGATION",
+    "LEGITIMATE_INTEREST",
+    "Activity",
+    "Basis",
+    "ClientKey",
+    "Code",
+    "Cookie",
+    "Datum",
+    "Db",
+    "Dpia",
+    "Keep",
+    "Minors",
+    "Purpose",
+    "Recipient",
+    "RetentionRule",
+    "RetentionTarget",
+    "Reuse",
+    "Rights",
+    "Storage",
+    "Swept",
+    "Text",
+    "activity",
+    "after_commit",
+    "commit_now",
+    "declare_log_events",
+    "declare_storage",
+    "declare_symbol",
+    "guard_database",
+    "no_activity",
+    "not_personal",
+    "open_session",
+    "personal",
+    "purpose",
+]
