@@ -1,7 +1,7 @@
 """What the public pages and the browser side of the app do with personal data.
 
-The shortest good example of a declaration: everything that can be derived is left out. `docs/howto/add-a-personal-field.md`
-walks through it.
+The shortest good example of a declaration: everything that can be derived is left out.
+`docs/howto/add-a-personal-field.md` walks through it.
 """
 
 from typing import Final
@@ -17,16 +17,72 @@ from incamera.privacy import (
     Purpose,
     Recipient,
     Text,
-    declare_log_events,
 )
 
-K__LAYOUT: Final = Text(
-    fr="langue, thème, ordre et taille des caméras", en="language, theme, order and size of the cameras"
+K_SESSION_COOKIE: Final = Activity(
+    id="K.session_cookie",
+    seed="cookies",
+    since="2026.1",
+    name=Text(fr="Rester connecté", en="Stay signed in"),
+    summary=Text(
+        fr="Un cookie indispensable dit au serveur que c’est encore vous.",
+        en="One necessary cookie tells the server that it is still you.",
+    ),
+    refusal=Text(
+        fr="Sans lui, pas de connexion ; les pages publiques restent lisibles.",
+        en="Without it you cannot sign in; the public pages stay readable.",
+    ),
+    purposes=(
+        Purpose(
+            term="dpv:IdentityAuthentication",
+            text=Text(fr="vous reconnaître d’une page à l’autre", en="recognise you from one page to the next"),
+        ),
+    ),
+    basis=Basis(term=CONTRACT),
+    data=(
+        Datum(
+            key="session_cookie", term="incam:SessionIdentifier", source="dpv:DataControllerDataSource", store="client"
+        ),
+    ),
+    keep=(Keep(data=("session_cookie",), max="P30D", ceiling="P30D", clock="client:set_at"),),
+    recipients=(Recipient(who="subject"),),
 )
+
+K_PREFERENCES: Final = Activity(
+    id="K.preferences",
+    seed="cookies",
+    since="2026.1",
+    name=Text(fr="Se souvenir de votre affichage", en="Remember how you like the display"),
+    summary=Text(
+        fr="Langue, thème et ordre des caméras restent dans votre navigateur ; le serveur ne les lit pas.",
+        en="Language, theme and order of the cameras stay in your browser; the server does not read them.",
+    ),
+    refusal=Text(fr="L’affichage reprend ses réglages d’origine.", en="The display falls back to its defaults."),
+    subjects=("dpv:User", "dpv:Visitor"),
+    purposes=(
+        Purpose(
+            term="dpv:UserInterfacePersonalisation",
+            text=Text(fr="garder vos choix d’affichage", en="keep your display choices"),
+        ),
+    ),
+    basis=Basis(
+        term=LEGITIMATE_INTEREST,
+        interest=Text(
+            fr="afficher le service comme vous l’avez réglé, sans rien stocker chez nous",
+            en="show the service the way you set it, without storing anything with us",
+        ),
+        lia="docs/privacy/lia/preferences.md",
+    ),
+    data=(Datum(key="layout_choice", term="incam:LayoutChoice", store="client", required=False),),
+    keep=(Keep(data=("layout_choice",), max="P180D", ceiling="P180D", clock="client:last_used"),),
+    recipients=(Recipient(who="subject"),),
+)
+
+ACTIVITIES: Final = (K_SESSION_COOKIE, K_PREFERENCES)
+
+_LAYOUT: Final = Text(fr="langue, thème et disposition de l’affichage", en="language, theme and layout of the display")
 CLIENT_KEYS: Final = (
     ClientKey("incamera.language", "K.preferences", _LAYOUT),
     ClientKey("incamera.theme", "K.preferences", _LAYOUT),
     ClientKey("incamera.wall", "K.preferences", _LAYOUT),
 )
-
-declare_log_events("K.web_log", {"web.request": ("address", "method", "route", "status", "duration_ms")})
