@@ -7,7 +7,9 @@ the lint that refuses anything undeclared. This package imports no feature: `app
 
 from incamera.privacy.cookies import ClientKey, Cookie
 from incamera.privacy.marks import (
+    LogEvent,
     activity,
+    collected,
     declare_log_events,
     declare_storage,
     declare_symbol,
@@ -51,6 +53,7 @@ __all__ = [
     "Db",
     "Dpia",
     "Keep",
+    "LogEvent",
     "Minors",
     "Purpose",
     "Recipient",
@@ -63,6 +66,7 @@ __all__ = [
     "Text",
     "activity",
     "after_commit",
+    "collected",
     "commit_now",
     "declare_log_events",
     "declare_storage",
