@@ -1,0 +1,268 @@
+"""The client's side of one RTSP session, over one TCP connection, without I/O.
+
+    start() ── OPTIONS ──► DESCRIBE ──► Described ── set_up(tracks) ── SETUP … ──► PLAY ──► Playing ── tear_down()
+                 │ 401: the request again, with Authorization            │
+                 └ an error here is no harm: many cameras know no OPTIONS  └ keep_alive() now and then
+
+Bytes in by `receive`, bytes out by `take_outgoing`; media packets go straight to the sinks of their track. Whatever
+ends the session is raised as an `RtspError`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from incamera.media.rtsp.authentication import Authenticator, Credentials, parse_challenges
+from incamera.media.rtsp.errors import (
+    PasswordNeeded,
+    PasswordRefused,
+    RequestRefused,
+    RtspProtocolError,
+)
+from incamera.media.rtsp.messages import Headers, Request, Response, render_request, render_response
+from incamera.media.rtsp.reader import PacketSink, RtspReader
+from incamera.media.rtsp.sdp import SessionDescription, parse_sdp
+from incamera.media.rtsp.transport import Channels, parse_session, parse_transport, render_transport
+from incamera.media.rtsp.url import RtspUrl, find_base_url, resolve_control
+
+USER_AGENT: Final = "Incamera"
+_MAX_ATTEMPTS: Final = 3  # per request: without credentials, with, and once more with a new nonce
+_MAX_UNANSWERED: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The camera said what it has. Next: `set_up`."""
+
+    description: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """The camera agreed to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class TornDown:
+    """The camera took our good-bye, or said its own."""
+
+
+Event = Described | Playing | TornDown
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSinks:
+    """Where the packets of a track go."""
+
+    track: int  # index into the description's media
+    rtp: PacketSink
+    rtcp: PacketSink
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A request that waits for its answer."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    handle: Callable[[Response], list[Event]]
+    is_optional: bool = False  # an error answer is no reason to give up
+    attempts: int = 1
+
+
+class RtspClient:
+    """One session. Any method may raise RtspError; then the session is over."""
+
+    def __init__(self, url: RtspUrl, credentials: Credentials | None) -> None:
+        self._url = str(url)
+        self._base_url = self._url
+        self._aggregate_url = self._url
+        self._authenticator = Authenticator(credentials) if credentials and credentials.username else None
+        self._reader = RtspReader()
+        self._outgoing = bytearray()
+        self._next_cseq = 1
+        self._sent: dict[int, _Sent] = {}
+        self._description: SessionDescription | None = None
+        self._to_set_up: deque[TrackSinks] = deque()
+        self._next_channel = 0
+        self._session_id: str | None = None
+        self._session_timeout_s = 60
+        self._knows_get_parameter = False
+        self.is_playing = False
+
+    @property
+    def keep_alive_interval_s(self) -> float:
+        """Half the time after which the camera would forget us; at most 30 s, which spares firewalls, too."""
+        return max(1.0, min(30.0, self._session_timeout_s / 2))
+
+    def start(self) -> None:
+        """Asks the camera what it can do, then what it has."""
+        self._send("OPTIONS", self._url, self._take_options, is_optional=True)
+
+    def set_up(self, tracks: Sequence[TrackSinks]) -> None:
+        """Asks for these tracks of the description, then for all of them to play."""
+        if not tracks:
+            raise ValueError("a session needs at least one track")
+        self._to_set_up.extend(tracks)
+        self._send_set_up()
+
+    def keep_alive(self) -> None:
+        """Tells the camera that we are still here."""
+        method = "GET_PARAMETER" if self._knows_get_parameter else "OPTIONS"
+        self._send(method, self._aggregate_url, self._take_keep_alive, is_optional=True)
+
+    def tear_down(self) -> None:
+        """Says good-bye, if there is a session."""
+        if self._session_id is not None:
+            self._send("TEARDOWN", self._aggregate_url, lambda _: [TornDown()], is_optional=True)
+
+    def take_outgoing(self) -> bytes:
+        """The bytes to send now; empty when there are none."""
+        data, self._outgoing = bytes(self._outgoing), bytearray()
+        return data
+
+    def receive(self, data: bytes, arrival_s: float) -> list[Event]:
+        """Takes a read of the socket; media goes to the sinks with its arrival (monotonic seconds)."""
+        messages = self._reader.receive(data, arrival_s)
+        events: list[Event] = []
+        for message in messages:
+            if isinstance(message, Response):
+                events += self._take_response(message)
+            else:
+                events += self._take_request(message)
+        return events
+
+    # --- requests -----------------------------------------------------------------------------------------------
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        handle: Callable[[Response], list[Event]],
+        headers: tuple[tuple[str, str], ...] = (),
+        is_optional: bool = False,
+    ) -> None:
+        if len(self._sent) >= _MAX_UNANSWERED:
+            raise RtspProtocolError("it does not answer our requests any more")
+        self._transmit(_Sent(method, url, headers, handle, is_optional))
+
+    def _transmit(self, sent: _Sent) -> None:
+        cseq = self._next_cseq
+        self._next_cseq += 1
+        lines = [("CSeq", str(cseq)), ("User-Agent", USER_AGENT), *sent.headers]
+        if self._session_id is not None:
+            lines.append(("Session", self._session_id))
+        if self._authenticator and (authorization := self._authenticator.authorise(sent.method, sent.url)):
+            lines.append(("Authorization", authorization))
+        self._sent[cseq] = sent
+        self._outgoing += render_request(Request(sent.method, sent.url, Headers(lines)))
+
+    def _take_request(self, request: Request) -> list[Event]:
+        """A camera may ask, too: clause 10 allows it OPTIONS, GET_PARAMETER, SET_PARAMETER, ANNOUNCE, REDIRECT."""
+        known = request.method in ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN")
+        cseq = request.headers.find("CSeq") or "0"
+        answer = Response(200 if known else 501, Headers([("CSeq", cseq), ("User-Agent", USER_AGENT)]))
+        self._outgoing += render_response(answer)
+        return [TornDown()] if request.method == "TEARDOWN" else []
+
+    # --- answers ------------------------------------------------------------------------------------------------
+
+    def _take_response(self, response: Response) -> list[Event]:
+        sent = self._match(response)
+        if sent is None or response.status_code < 200:
+            return []
+        if response.status_code == 401:
+            self._authenticate(sent, response)
+            return []
+        if self._authenticator:
+            self._authenticator.accepted()
+        if response.status_code >= 300 and not sent.is_optional:
+            raise RequestRefused(sent.method, response.status_code)
+        return sent.handle(response)
+
+    def _match(self, response: Response) -> _Sent | None:
+        """The request it answers. Cameras that get CSeq wrong answer in order (one request at a time, mostly)."""
+        cseq = response.headers.find_number("CSeq")
+        if cseq not in self._sent:
+            if cseq is not None and cseq < self._next_cseq and len(self._sent) != 1:
+                return None
+            cseq = next(iter(self._sent), None)
+        if cseq is None:
+            return None
+        if response.status_code < 200:
+            return self._sent[cseq]
+        return self._sent.pop(cseq)
+
+    def _authenticate(self, sent: _Sent, response: Response) -> None:
+        if self._authenticator is None:
+            raise PasswordNeeded
+        challenges = parse_challenges(response.headers.find_all("WWW-Authenticate"))
+        if not challenges:
+            raise PasswordRefused
+        if not self._authenticator.take_challenges(challenges) or sent.attempts >= _MAX_ATTEMPTS:
+            raise PasswordRefused
+        sent.attempts += 1
+        self._transmit(sent)
+
+    def _take_options(self, response: Response) -> list[Event]:
+        public = ",".join(response.headers.find_all("Public")).upper()
+        self._knows_get_parameter = "GET_PARAMETER" in public
+        self._send("DESCRIBE", self._url, self._take_description, (("Accept", "application/sdp"),))
+        return []
+
+    def _take_description(self, response: Response) -> list[Event]:
+        headers = response.headers
+        self._base_url = find_base_url(self._url, headers.find("Content-Base"), headers.find("Content-Location"))
+        self._description = parse_sdp(response.body)
+        self._aggregate_url = resolve_control(self._base_url, self._description.control)
+        return [Described(self._description)]
+
+    def _send_set_up(self) -> None:
+        if self._description is None:
+            raise ValueError("set_up before the description")
+        media = self._description.media[self._to_set_up[0].track]
+        wanted = Channels(self._next_channel, self._next_channel + 1)
+        self._next_channel += 2
+        self._send(
+            "SETUP",
+            resolve_control(self._base_url, media.control),
+            lambda response: self._take_set_up(response, wanted),
+            (("Transport", render_transport(wanted)),),
+        )
+
+    def _take_set_up(self, response: Response, wanted: Channels) -> list[Event]:
+        self._take_session(response)
+        transport = response.headers.find("Transport")
+        granted = parse_transport(transport) if transport is not None else None
+        if transport is not None and granted is None and "TCP" not in transport.upper():
+            raise RtspProtocolError("it does not send over the connection that we opened")
+        channels = granted or wanted  # a camera that forgets to say so took what we asked for
+        sinks = self._to_set_up.popleft()
+        self._reader.set_sink(channels.rtp, sinks.rtp)
+        self._reader.set_sink(channels.rtcp, sinks.rtcp)
+        if self._to_set_up:
+            self._send_set_up()
+        else:
+            self._send("PLAY", self._aggregate_url, self._take_play, (("Range", "npt=0.000-"),))
+        return []
+
+    def _take_session(self, response: Response) -> None:
+        value = response.headers.find("Session")
+        if value is None:
+            return
+        session = parse_session(value)
+        self._session_id = session.session_id
+        self._session_timeout_s = session.timeout_s
+
+    def _take_play(self, response: Response) -> list[Event]:
+        self.is_playing = True
+        return [Playing()]
+
+    def _take_keep_alive(self, response: Response) -> list[Event]:
+        if response.status_code == 454:  # Session Not Found: it forgot us
+            return [TornDown()]
+        if response.status_code >= 400:
+            self._knows_get_parameter = False  # from now on OPTIONS, which every server must answer (clause 10.1)
+        return []
