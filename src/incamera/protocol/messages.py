@@ -289,7 +289,16 @@ class SnapshotResult(Message, tag="snapshot.result", kw_only=True, frozen=True):
 
 
 EdgeMessage = (
-    Enrol | Authenticate | StreamOpen | StreamClose | Ping | CameraStatus | SpoolStatus | ProbeResult | SnapshotResult
+    Enrol
+    | Authenticate
+    | StreamOpen
+    | StreamClose
+    | SpoolOpen
+    | Ping
+    | CameraStatus
+    | SpoolStatus
+    | ProbeResult
+    | SnapshotResult
 )
 
 _server_decoder: "msgspec.json.Decoder[ServerMessage]" = msgspec.json.Decoder(ServerMessage)

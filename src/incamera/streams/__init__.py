@@ -6,6 +6,7 @@ Design: `docs/design/fanout.md`, `docs/design/uplink.md`.
 """
 
 from incamera.streams.connection import SocketHandler, SocketRequest, WebSocketConnection
+from incamera.streams.errors import EdgeBusy, EdgeDidNotAnswer, EdgeNotConnected
 from incamera.streams.hub import Hub, Publication, Subscriber
 from incamera.streams.interfaces import (
     EdgeAuthenticator,
@@ -16,13 +17,19 @@ from incamera.streams.interfaces import (
     SpanWriter,
 )
 from incamera.streams.media_socket import MediaSocket
-from incamera.streams.model import ChannelState, Gap, LiveChunk, Run, StreamKey
+from incamera.streams.model import EDGE_OFFLINE, ChannelState, Gap, LiveChunk, Run, StreamKey
 from incamera.streams.server import SocketPolicy, SocketServer
+from incamera.streams.uplink_directory import UPLINK_PATH, UplinkContext, UplinkDirectory
 
 __all__ = [
+    "EDGE_OFFLINE",
+    "UPLINK_PATH",
     "ChannelState",
     "EdgeAuthenticator",
+    "EdgeBusy",
+    "EdgeDidNotAnswer",
     "EdgeIdentity",
+    "EdgeNotConnected",
     "EdgeRefused",
     "EdgeRegistry",
     "Gap",
@@ -39,5 +46,7 @@ __all__ = [
     "SpanWriter",
     "StreamKey",
     "Subscriber",
+    "UplinkContext",
+    "UplinkDirectory",
     "WebSocketConnection",
 ]

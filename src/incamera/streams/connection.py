@@ -29,8 +29,6 @@ CLOSE_TIMEOUT_S: Final = 2.0
 NOTSENT_LOWAT_BYTES: Final = 128 * 1024
 WRITE_HIGH_WATER_BYTES: Final = 1024 * 1024
 WRITE_LOW_WATER_BYTES: Final = 256 * 1024
-_TEXTS_PER_S: Final = 50.0
-_TEXT_BURST: Final = 400.0
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # named from Python 3.12 on; 25 on Linux
 
 
@@ -52,6 +50,8 @@ class SocketHandler:
     """
 
     max_message_bytes = 64 * 1024
+    texts_per_s = 50.0  # a bucket: no peer of ours says more, and each message costs a parse
+    text_burst = 400.0
 
     def __init__(self, connection: "WebSocketConnection") -> None:
         self.connection = connection
@@ -95,7 +95,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._has_pinged = False
         self._is_closing = False
         self._is_lost = False
-        self._texts_left, self._texts_at = _TEXT_BURST, self._last_heard
+        self._texts_left, self._texts_at = 0.0, self._last_heard
 
     # --- for handlers -----------------------------------------------------------------------------------------------
 
@@ -173,6 +173,7 @@ class WebSocketConnection(asyncio.Protocol):
     def open(self, handler: SocketHandler, accept: bytes) -> None:
         """Answers the upgrade with `accept` (the 101) and hands over to `handler`."""
         self._handler = handler
+        self._texts_left = handler.text_burst
         self._reader = websocket.FrameReader(is_server=True, max_message_bytes=handler.max_message_bytes)
         _tune(self._transport)
         self._transport.write(accept)
@@ -248,9 +249,9 @@ class WebSocketConnection(asyncio.Protocol):
             self.write(websocket.render_pong(event.data))
 
     def _take_text_allowance(self) -> None:
-        """A bucket of messages: no peer of ours says more, and each one costs a parse."""
-        now = self._last_heard
-        self._texts_left = min(_TEXT_BURST, self._texts_left + (now - self._texts_at) * _TEXTS_PER_S) - 1
+        handler, now = self._handler, self._last_heard
+        refilled = self._texts_left + (now - self._texts_at) * handler.texts_per_s
+        self._texts_left = min(handler.text_burst, refilled) - 1
         self._texts_at = now
         if self._texts_left < 0:
             raise websocket.WebSocketViolation(websocket.POLICY, "too many messages; slow down")

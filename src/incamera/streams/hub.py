@@ -24,6 +24,7 @@ from incamera.streams.gop_cache import GOP_CACHE_BYTES, make_cache
 from incamera.streams.model import ChannelState, Gap, LiveChunk, Run, StreamKey
 
 STALE_AFTER_S: Final = 30.0  # a picture nobody followed up is dropped from memory (B4.live_view promises 60 s)
+STALE_CHECK_S: Final = 10.0
 WATCH_OFF_DELAY_S: Final = 5.0  # a reload of the page must not stop and start the camera
 
 
@@ -62,11 +63,14 @@ class Hub:
         self._viewers: defaultdict[UUID, int] = defaultdict(int)
         self._watch_listeners: list[WatchListener] = []
         self._viewers_listeners: list[ViewersListener] = []
+        self._stale_check: asyncio.TimerHandle | None = None
 
     # --- publishing -------------------------------------------------------------------------------------------------
 
     def begin_run(self, key: StreamKey, run: Run) -> "Publication":
         """Starts a run. An older publication of this stream falls silent: the newer one wins."""
+        if self._stale_check is None:
+            self._stale_check = asyncio.get_running_loop().call_later(STALE_CHECK_S, self._check_stale)
         return self._stream(key).begin_run(run)
 
     def announce_state(self, channel_id: UUID, state: ChannelState) -> None:
@@ -78,15 +82,18 @@ class Hub:
                 subscriber.on_state(state)
 
     def forget_channel(self, channel_id: UUID) -> None:
-        """The channel's device was removed: nothing of it stays in memory. Subscribers hear `on_offline`."""
-        for kind in StreamKind:
-            stream = self._streams.pop(StreamKey(channel_id, kind), None)
-            if stream is not None:
-                stream.end_run(GapCause.TURNED_OFF)
+        """The channel was removed from its edge: what is known of it leaves the memory.
+
+        Streams that somebody publishes or watches stay: the channel may have moved to another edge.
+        """
         self._states.pop(channel_id, None)
+        for kind in StreamKind:
+            stream = self._streams.get(StreamKey(channel_id, kind))
+            if stream is not None and stream.is_idle:
+                del self._streams[StreamKey(channel_id, kind)]
 
     def drop_stale(self) -> None:
-        """Empties the GOP cache of streams that have stopped without saying so. Called every few seconds."""
+        """Empties the GOP cache of streams that have stopped without saying so. Runs by itself."""
         oldest = self._clock.monotonic() - STALE_AFTER_S
         for stream in self._streams.values():
             stream.cache.drop_if_older(oldest)
@@ -156,6 +163,12 @@ class Hub:
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
+    def _check_stale(self) -> None:
+        self.drop_stale()
+        is_busy = any(stream.publication is not None for stream in self._streams.values())
+        loop = asyncio.get_running_loop()
+        self._stale_check = loop.call_later(STALE_CHECK_S, self._check_stale) if is_busy else None
+
     def _stream(self, key: StreamKey) -> "_Stream":
         stream = self._streams.get(key)
         if stream is None:
@@ -211,6 +224,10 @@ class _Stream:
         self._has_started = False  # a sync sample of this run was seen
         self._last_wall_us: int | None = None
         self._watch_off: asyncio.TimerHandle | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.publication is None and not self.subscribers and not self.is_watched
 
     def begin_run(self, run: Run) -> Publication:
         self.cache.begin(run.timescale)

@@ -1,7 +1,7 @@
 """The values of the Hub: which stream, which run, which chunk, which state."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from incamera.protocol import websocket
@@ -72,10 +72,13 @@ class LiveChunk:
         return memoryview(self._chunk)
 
 
+EDGE_OFFLINE: Final = "edge_offline"  # the fault of a camera whose edge is not connected
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """What the edge says of a camera."""
+    """What the edge says of a camera, or what follows from its absence."""
 
     state: CameraState
-    fault: CameraFault
+    fault: CameraFault | Literal["edge_offline"]
     since_us: int
