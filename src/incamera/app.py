@@ -1,0 +1,236 @@
+"""The server's composition root: settings → adapters → features → one ASGI application. Here is the one list of features.
+
+Read `Incamera.open` from top to bottom: it is the order in which a server comes to life, and its exit stack is the
+order in which it stops. Nothing below this file knows how anything else is made.
+"""
+
+import asyncio
+import importlib
+import os
+import pkgutil
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+import uvloop
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+import incamera
+from incamera import __version__
+from incamera.config import LOOPBACK_NAMES, PREFIX, Settings, Transport
+from incamera.kit.clock import SystemClock
+from incamera.kit.events import EventBus
+from incamera.privacy import declare_log_events
+from incamera.privacy.marks import collected
+from incamera.serving import logs
+from incamera.serving.guards import BodyLimit, HostGuard, OriginGuard, ProxyAddress, SecurityHeaders
+from incamera.serving.health import health_router
+from incamera.serving.listener import Listener, StopSignal, bind
+from incamera.serving.openapi import describe
+from incamera.serving.problems import add_problem_handlers
+from incamera.serving.requests_seen import RequestLog
+from incamera.serving.static import WebApp
+from incamera.serving.tls import Certificate, load_certificate, machine_names, own_certificate
+from incamera.serving.trust_page import render_fingerprint, trust_router
+from incamera.storage import migrations, root_key
+from incamera.storage.data_directory import DataDirectory, lock, open_data_directory
+from incamera.storage.database import Database
+from incamera.storage.jobs import JobQueue
+from incamera.storage.vault import Vault
+from incamera.streams import Hub, SocketPolicy, SocketServer
+
+log = structlog.get_logger(__name__)
+declare_log_events(None, {"server.ready": ("port", "transport"), "server.stopped": ()})
+
+Say = Callable[[str], None]
+WEB_FOLDER: Final = Path(__file__).parent / "_web"
+API_TITLE: Final = "Incamera"
+API_SUMMARY: Final = "Cameras that stay behind closed doors."
+
+# Every feature with a router, highest first. What is not in here is not reachable.
+FEATURES: Final[tuple[ModuleType, ...]] = ()
+
+
+def create_api() -> FastAPI:
+    """The control API with all its routes, connected to nothing: for serving and for its own description."""
+    api = FastAPI(
+        title=API_TITLE,
+        summary=API_SUMMARY,
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    add_problem_handlers(api)
+    for feature in FEATURES:
+        api.include_router(feature.router)
+    return api
+
+
+def import_tables() -> None:
+    """Loads every table of every feature, for migrations and for the lint."""
+    for module in pkgutil.walk_packages(incamera.__path__, "incamera."):
+        if module.name.endswith(".tables"):
+            importlib.import_module(module.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What is opened before any feature: the directory, the key, the sockets."""
+
+    directory: DataDirectory
+    root_key: bytes
+    root_key_file: Path | None
+    ledger: Path
+
+
+class Incamera:
+    """A running server. `open` in a task, `stop` through its exit stack."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.events = EventBus()
+        self._say = say
+        self._not_ready: str | None = "starting"
+
+    async def run(self, stop: StopSignal) -> None:
+        """Serves until told to stop."""
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self._not_ready = None
+            await stop.wait()
+            self._not_ready = "stopping"
+        log.info("server.stopped")
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        foundation = open_foundation(settings, stack)
+        sockets = bind(settings.host, settings.port)
+        for sock in sockets:
+            stack.callback(sock.close)
+        database = Database(settings.database_url)
+        stack.push_async_callback(database.close)
+        await migrations.upgrade(database)
+        vault = await Vault.open(
+            foundation.directory.keys_path, foundation.root_key, ledger=foundation.ledger, clock=self.clock
+        )
+        stack.push_async_callback(vault.close)
+        certificate = obtain_certificate(settings, foundation.directory, self.clock)
+        hub = Hub(self.clock)
+        media = SocketServer(SocketPolicy(trusted_proxies=settings.behind_proxy))
+
+        api = create_api()
+        api.state.database, api.state.vault, api.state.hub = database, vault, hub
+        token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+        api.include_router(health_router(lambda: self._not_ready, token))
+        if certificate is not None and certificate.ca is not None:
+            api.include_router(trust_router(certificate.ca))
+        add_description(api, {})
+        listener = Listener(
+            guarded(api, settings),
+            sockets,
+            websockets=media.protocol_class(),
+            tls=certificate.context() if certificate else None,
+        )
+        stack.push_async_callback(listener.stop)
+        await listener.start()
+        self._announce(listener.port, certificate)
+
+    def _announce(self, port: int, certificate: Certificate | None) -> None:
+        settings = self.settings
+        if certificate is not None and certificate.ca is not None:
+            self._say(f"fingerprint of the own CA {render_fingerprint(certificate.ca.read_bytes())}")
+        self._say(f"ready {public_url(settings, port)}")
+        log.info("server.ready", port=port, transport=settings.transport.value)
+
+
+def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundation:
+    """Opens and locks the data directory and finds its root key."""
+    known_id = root_key.remembered_id(settings.data, settings.root_key_file)
+    directory = open_data_directory(settings.data, known_id=known_id)
+    stack.enter_context(lock(directory))
+    given = settings.root_key.get_secret_value() if settings.root_key else None
+    key, key_file = root_key.obtain(directory, given=given, key_file=settings.root_key_file)
+    os.environ.pop(f"{PREFIX}ROOT_KEY", None)  # no child process and no crash report inherits it
+    return Foundation(directory, key, key_file, ledger_path(settings, directory, key_file))
+
+
+def ledger_path(settings: Settings, directory: DataDirectory, key_file: Path | None) -> Path:
+    """Where the list of destroyed keys is kept: apart from `keys.db` and from every backup, so beside the root key."""
+    if settings.ledger_file is not None:
+        return settings.ledger_file.absolute()
+    if key_file is not None:
+        return key_file.with_suffix(".tombstones")
+    return directory.path / "keys.tombstones"
+
+
+def obtain_certificate(settings: Settings, directory: DataDirectory, clock: SystemClock) -> Certificate | None:
+    """The certificate to serve with; None where the listener speaks plain HTTP."""
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        return load_certificate(settings.tls_cert, settings.tls_key)
+    if settings.transport is Transport.OWN_CA:
+        name = urlsplit(settings.public_url).hostname if settings.public_url else None
+        return own_certificate(directory.folder("tls"), machine_names(settings.host, name), clock.now())
+    return None
+
+
+def public_url(settings: Settings, port: int) -> str:
+    """The address to open in a browser."""
+    if settings.public_url is not None:
+        return settings.public_url
+    scheme = "https" if settings.transport in (Transport.TLS_FILES, Transport.OWN_CA) else "http"
+    host = "localhost" if settings.is_loopback or settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def guarded(api: FastAPI, settings: Settings) -> ASGIApp:
+    """The API behind its guards; `serving.guards` draws their order."""
+    api.mount("/", WebApp(WEB_FOLDER))
+    is_plain = settings.transport is Transport.PLAIN_LOOPBACK
+    name = urlsplit(settings.public_url).hostname if settings.public_url else None
+    names = LOOPBACK_NAMES | ({settings.host} - {"localhost"}) | ({name} if name else set())
+    app: ASGIApp = api
+    app = BodyLimit(app)
+    app = OriginGuard(app, settings.public_url)
+    app = HostGuard(app, frozenset(names) if is_plain else None)
+    app = SecurityHeaders(app, hsts=not is_plain)
+    app = RequestLog(app)
+    return ProxyAddress(app, settings.behind_proxy)
+
+
+def add_description(api: FastAPI, sockets: dict[str, str]) -> None:
+    """`/openapi.json`, made once when first asked for."""
+    described: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not described:
+            described.update(describe(api, sockets))
+        return described
+
+    api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to change the description
+    api.openapi_url = "/openapi.json"
+    api.setup()
+
+
+def serve(settings: Settings, say: Say) -> int:
+    """`incamera serve`: runs until SIGTERM or SIGINT."""
+    events = {name: event.keys for name, event in collected().log_events.items()}
+    logs.configure(settings.log_level, events)
+    os.umask(0o077)  # whatever a library creates, nobody else reads it
+
+    async def run() -> None:
+        stop = StopSignal()
+        stop.install()
+        await Incamera(settings, say).run(stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+    return 0

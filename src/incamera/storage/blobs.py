@@ -1,0 +1,118 @@
+"""Files that are written once: on the local disk, or in an S3 bucket. What goes in is sealed already.
+
+blobs = Blobs.local(directory.folder("blobs"))
+blobs = Blobs.at("s3://bucket/prefix?endpoint=http://127.0.0.1:8333&region=us-east-1")
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, urlsplit
+
+import obstore
+from obstore.store import LocalStore, MemoryStore, S3Store
+
+from incamera.kit.errors import IncameraError
+
+_KNOWN_OPTIONS: Final = frozenset({"endpoint", "region"})
+
+
+class BlobError(IncameraError):
+    """The blob store cannot do that."""
+
+    status = 500
+
+
+class BlobNotFound(BlobError):
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"There is no stored file {name}; it may have been deleted.")
+
+
+class BlobExists(BlobError):
+    status = 409
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"The stored file {name} exists already, and stored files are never overwritten.")
+
+
+class InvalidBlobUrl(BlobError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"INCAMERA_BLOBS cannot be used: {reason}; write s3://BUCKET[/PREFIX]?endpoint=URL&region=NAME."
+        )
+
+
+class Blobs:
+    """A flat space of names like `segments/UUID`. Names carry ids only."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    @classmethod
+    def local(cls, folder: Path) -> Self:
+        return cls(LocalStore(prefix=folder, mkdir=True))
+
+    @classmethod
+    def memory(cls) -> Self:
+        """For tests."""
+        return cls(MemoryStore())
+
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """An S3 bucket; keys come from the standard AWS variables, so that no secret is in the address."""
+        parts = urlsplit(url)
+        options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        if parts.scheme != "s3" or not parts.hostname:
+            raise InvalidBlobUrl("it names no bucket")
+        if unknown := options.keys() - _KNOWN_OPTIONS:
+            raise InvalidBlobUrl(f"unknown option {min(unknown)}")
+        endpoint = options.get("endpoint")
+        return cls(
+            S3Store(
+                parts.hostname,
+                prefix=parts.path.strip("/") or None,
+                region=options.get("region", "us-east-1"),
+                virtual_hosted_style_request=endpoint is None,
+                client_options={"allow_http": bool(endpoint and endpoint.startswith("http://"))},
+                **({"endpoint": endpoint} if endpoint else {}),
+            )
+        )
+
+    async def put(self, name: str, content: bytes | Path) -> None:
+        """Stores a whole file; raises BlobExists. Durable when it returns, as far as the store promises."""
+        try:
+            await obstore.put_async(self._store, name, content, mode="create")
+        except obstore.exceptions.AlreadyExistsError:
+            raise BlobExists(name) from None
+
+    async def get(self, name: str) -> bytes:
+        """The whole file; raises BlobNotFound."""
+        try:
+            result = await obstore.get_async(self._store, name)
+        except FileNotFoundError:
+            raise BlobNotFound(name) from None
+        return bytes(await result.bytes_async())
+
+    async def get_range(self, name: str, start: int, end: int) -> bytes:
+        """Bytes from `start` up to `end` (not included); raises BlobNotFound."""
+        try:
+            return bytes(await obstore.get_range_async(self._store, name, start=start, end=end))
+        except FileNotFoundError:
+            raise BlobNotFound(name) from None
+
+    async def delete(self, name: str) -> None:
+        """Removes a file; one that is gone already is fine."""
+        try:
+            await obstore.delete_async(self._store, name)
+        except FileNotFoundError:
+            return
+
+    async def names(self, prefix: str = "") -> AsyncIterator[tuple[str, int]]:
+        """Names below a prefix with their sizes in bytes, in no order."""
+        async for page in obstore.list(self._store, prefix=prefix or None):
+            for entry in page:
+                yield entry["path"], entry["size"]

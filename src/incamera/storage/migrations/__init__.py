@@ -1,0 +1,77 @@
+"""Steps from one shape of the database to the next (Alembic), run at start, each on SQLite and PostgreSQL alike.
+
+A backup is made before the first step of an existing database. A database that is newer than the program is refused.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from incamera.kit.errors import IncameraError
+from incamera.storage.database import Database
+
+
+class NewerDatabase(IncameraError):
+    """The database was migrated by a newer program."""
+
+    status = 500
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"The database has a shape this Incamera does not know ({revision}); install the newer version it was used with."
+        )
+
+
+def head() -> str:
+    """The newest revision this program knows."""
+    revision = ScriptDirectory.from_config(config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+async def current(database: Database) -> str | None:
+    """The revision of the database; None for an empty one."""
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(_current)
+
+
+async def upgrade(database: Database, *, before: Callable[[str], Awaitable[None]] | None = None) -> bool:
+    """Brings the database to `head()`; True if anything was done. `before(revision)` makes the backup of an old one."""
+    found = await current(database)
+    if found == head():
+        return False
+    if found is not None:
+        if found not in _known():
+            raise NewerDatabase(found)
+        if before is not None:
+            await before(found)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(_upgrade)
+    return True
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without an ini file."""
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    made.set_main_option("path_separator", "os")
+    if connection is not None:
+        made.attributes["connection"] = connection
+    return made
+
+
+def _known() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade(connection: Connection) -> None:
+    command.upgrade(config(connection), "head")

@@ -1,0 +1,177 @@
+"""The real server as a process of its own, set up with an owner, for tests from end to end.
+
+    with running_server(tmp_path) as server:
+        owner = server.owner()                                # an httpx2.Client that is signed in
+        owner.post("/api/v1/devices", json={...})
+        server.kill()                                         # power cut; server.start() goes on with the same data
+"""
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+OWNER_EMAIL = "owner@example.org"
+OWNER_PASSWORD = "correct horse battery staple 7"
+START_S = 30.0
+STOP_S = 15.0
+_READY = re.compile(r"^ready (http\S+)$", re.MULTILINE)
+_SETUP = re.compile(r"/setup#(\S+)")
+
+
+class Server:
+    """One server and its data directory. Its output goes to `log`, which a failing test may print."""
+
+    def __init__(self, folder: Path, options: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.log = folder / "server.log"
+        self.url = ""
+        self._options = options
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("INCAMERA_")},
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            **environment,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = ""
+        self._setup_token: str | None = None
+        self._owner: httpx2.Client | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        return httpx2.URL(self.url).port or 0
+
+    def start(self) -> None:
+        """Starts (again, on the port it had) and returns when the server says that it is ready."""
+        port = str(self.port) if self.url else "0"
+        command = [sys.executable, "-m", "incamera", "serve", "--data", str(self.data), "--port", port, *self._options]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=self._environment)
+        self._output = ""
+        deadline = time.monotonic() + START_S
+        while (ready := _READY.search(self._output)) is None:
+            self._read_output(deadline)
+        self.url = ready[1]
+        if (setup := _SETUP.search(self._output)) is not None:
+            self._setup_token = setup[1]
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(STOP_S)
+
+    def kill(self) -> None:
+        """SIGKILL to the server alone: its edge lives on, as after a crash."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(STOP_S)
+
+    def owner(self) -> httpx2.Client:
+        """Someone signed in as the owner; the first call sets the server up."""
+        if self._owner is None:
+            self._owner = self.client()
+            if self._setup_token is not None:
+                self._set_up(self._owner)
+            else:
+                body = {"email": OWNER_EMAIL, "password": OWNER_PASSWORD, "remember": True}
+                self._owner.post("/api/v1/sign-in", json=body).raise_for_status()
+        return self._owner
+
+    def client(self) -> httpx2.Client:
+        """Nobody yet: keeps cookies, like a browser on localhost also Secure ones."""
+        jar = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "wss", "http")))
+        return httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0)
+
+    def cookie_header(self) -> dict[str, str]:
+        """The owner's session for clients that are not httpx2, such as a WebSocket."""
+        return {"Cookie": "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.owner().cookies.jar)}
+
+    def wait_for(self, path: str, accept: Any, timeout_s: float = 20.0) -> Any:
+        """Asks the API as the owner until `accept(json)` is true, and returns that answer."""
+        deadline = time.monotonic() + timeout_s
+        answer: Any = None
+        while time.monotonic() < deadline:
+            response = self.owner().get(path)
+            answer = response.json()
+            if response.is_success and accept(answer):
+                return answer
+            time.sleep(0.1)
+        raise AssertionError(f"{path} did not become as expected within {timeout_s} s; last answer: {answer}")
+
+    def close(self) -> None:
+        """Ends the server and whatever edge it left behind."""
+        if self._owner is not None:
+            self._owner.close()
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+        self._end_orphan()
+
+    def _end_orphan(self) -> None:
+        note = self.data / "edge" / "local-edge.json"
+        if (match := re.search(r'"pid": (\d+)', note.read_text() if note.exists() else "")) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(match[1]), signal.SIGKILL)
+
+    def _set_up(self, client: httpx2.Client) -> None:
+        body = {
+            "token": self._setup_token,
+            "email": OWNER_EMAIL,
+            "password": OWNER_PASSWORD,
+            "nickname": "Owner",
+            "country": "FR",
+            "language": "en",
+            "age_ok": True,
+        }
+        response = client.post("/api/v1/setup", json=body)
+        assert response.is_success, response.text
+        self._setup_token = None
+
+    def _read_output(self, deadline: float) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        readable, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+        data = os.read(self._process.stdout.fileno(), 65536) if readable else b""
+        if not data:
+            status = self._process.poll()
+            raise AssertionError(f"the server did not become ready (exit status {status}):\n{self.log.read_text()}")
+        self._output += data.decode()
+
+
+@contextlib.contextmanager
+def running_server(
+    folder: Path, *options: str, edge: bool = True, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """A server on a free port with a data directory in `folder`; `options` go to `incamera serve`."""
+    extra = () if edge else ("--no-edge",)
+    server = Server(folder, (*options, *extra), environment or {})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
