@@ -12,22 +12,28 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
 import uvloop
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 import incamera
 from incamera import __version__
+from incamera.access import processing as access_processing
+from incamera.accounts import AccountService
+from incamera.accounts import endpoints as accounts_endpoints
+from incamera.accounts import processing as accounts_processing
+from incamera.accounts.passwords import PasswordKeeper
 from incamera.config import LOOPBACK_NAMES, PREFIX, Settings, Transport
 from incamera.kit.clock import SystemClock
 from incamera.kit.events import EventBus
-from incamera.privacy import declare_log_events
+from incamera.privacy import Activity, declare_log_events, guard_database
 from incamera.privacy.marks import collected
+from incamera.privacy.operator_file import Operator, load_operator
+from incamera.privacy.registry import Registry
 from incamera.serving import logs
 from incamera.serving.guards import BodyLimit, HostGuard, OriginGuard, ProxyAddress, SecurityHeaders
 from incamera.serving.health import health_router
@@ -41,7 +47,7 @@ from incamera.serving.trust_page import render_fingerprint, trust_router
 from incamera.storage import migrations, root_key
 from incamera.storage.data_directory import DataDirectory, lock, open_data_directory
 from incamera.storage.database import Database
-from incamera.storage.jobs import JobQueue
+from incamera.storage.jobs import JobQueue  # noqa: F401
 from incamera.storage.vault import Vault
 from incamera.streams import Hub, SocketPolicy, SocketServer
 
@@ -53,8 +59,22 @@ WEB_FOLDER: Final = Path(__file__).parent / "_web"
 API_TITLE: Final = "Incamera"
 API_SUMMARY: Final = "Cameras that stay behind closed doors."
 
-# Every feature with a router, highest first. What is not in here is not reachable.
-FEATURES: Final[tuple[ModuleType, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What a feature hands to the composition root."""
+
+    name: str
+    activities: tuple[Activity, ...]
+    router: APIRouter | None = None
+
+
+# Highest first. What is not in here is neither reachable nor declared.
+FEATURES: Final = (
+    Feature("access", access_processing.ACTIVITIES),
+    Feature("accounts", accounts_processing.ACTIVITIES, accounts_endpoints.router),
+)
 
 
 def create_api() -> FastAPI:
@@ -70,8 +90,15 @@ def create_api() -> FastAPI:
     )
     add_problem_handlers(api)
     for feature in FEATURES:
-        api.include_router(feature.router)
+        if feature.router is not None:
+            api.include_router(feature.router)
     return api
+
+
+def make_registry(operator: Operator) -> Registry:
+    """The registry over everything this program declares."""
+    import_tables()
+    return Registry([activity for feature in FEATURES for activity in feature.activities], operator)
 
 
 def import_tables() -> None:
@@ -116,19 +143,28 @@ class Incamera:
         sockets = bind(settings.host, settings.port)
         for sock in sockets:
             stack.callback(sock.close)
-        database = Database(settings.database_url)
-        stack.push_async_callback(database.close)
-        await migrations.upgrade(database)
-        vault = await Vault.open(
-            foundation.directory.keys_path, foundation.root_key, ledger=foundation.ledger, clock=self.clock
-        )
-        stack.push_async_callback(vault.close)
         certificate = obtain_certificate(settings, foundation.directory, self.clock)
-        hub = Hub(self.clock)
-        media = SocketServer(SocketPolicy(trusted_proxies=settings.behind_proxy))
+        registry = make_registry(load_operator(privacy_file(settings)))
+        database, vault = await self._open_storage(foundation, registry, stack)
 
         api = create_api()
+        hub = Hub(self.clock)
+        media = SocketServer(SocketPolicy(trusted_proxies=settings.behind_proxy))
+        passwords = PasswordKeeper()
+        stack.callback(passwords.close)
+        accounts = AccountService(
+            database=database,
+            vault=vault,
+            events=self.events,
+            clock=self.clock,
+            passwords=passwords,
+            notice_version=lambda: __version__,
+        )
         api.state.database, api.state.vault, api.state.hub = database, vault, hub
+        api.state.registry = registry
+        api.state.operator_role = registry.operator.deployment.role
+        api.state.accounts = accounts
+
         token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
         api.include_router(health_router(lambda: self._not_ready, token))
         if certificate is not None and certificate.ca is not None:
@@ -142,7 +178,23 @@ class Incamera:
         )
         stack.push_async_callback(listener.stop)
         await listener.start()
+        address = public_url(settings, listener.port)
+        if (link := await accounts.ensure_setup_link(address)) is not None:
+            self._say(f"set up this server, once, at {link}")
         self._announce(listener.port, certificate)
+
+    async def _open_storage(
+        self, foundation: Foundation, registry: Registry, stack: AsyncExitStack
+    ) -> tuple[Database, Vault]:
+        database = Database(self.settings.database_url)
+        stack.push_async_callback(database.close)
+        await migrations.upgrade(database)
+        guard_database(database, registry)
+        vault = await Vault.open(
+            foundation.directory.keys_path, foundation.root_key, ledger=foundation.ledger, clock=self.clock
+        )
+        stack.push_async_callback(vault.close)
+        return database, vault
 
     def _announce(self, port: int, certificate: Certificate | None) -> None:
         settings = self.settings
@@ -170,6 +222,12 @@ def ledger_path(settings: Settings, directory: DataDirectory, key_file: Path | N
     if key_file is not None:
         return key_file.with_suffix(".tombstones")
     return directory.path / "keys.tombstones"
+
+
+def privacy_file(settings: Settings) -> Path | None:
+    """The operator's file: the one named, else the one in the data directory if it is there."""
+    usual = settings.data / "privacy.toml"
+    return settings.privacy_file or (usual if usual.exists() else None)
 
 
 def obtain_certificate(settings: Settings, directory: DataDirectory, clock: SystemClock) -> Certificate | None:

@@ -36,7 +36,7 @@ class OutboundRefused(IncameraError):
 
 
 class Outbound:
-    """Makes HTTP clients. `slots` maps each enabled slot to the host names it may reach."""
+    """Makes HTTP clients. `slots` maps each enabled slot to the `host:port` names it may reach."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Outbound:
 
     async def address_of(self, slot: str, host: str, port: int) -> IpAddress:
         """The checked address to connect to; raises OutboundRefused."""
-        if host.lower() not in self._slots.get(slot, frozenset()):
+        if f"{host.lower()}:{port}" not in self._slots.get(slot, frozenset()):
             raise self._refuse(slot, "no enabled slot names that host")
         addresses = await self._resolve(host, port)
         if not addresses:
