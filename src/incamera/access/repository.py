@@ -172,7 +172,7 @@ async def find_owner(db: AsyncSession, device_id: UUID) -> tuple[UUID, int] | No
     statement = select(OwnershipRow.account_id, OwnershipRow.epoch).where(
         OwnershipRow.device_id == device_id, OwnershipRow.ended_at.is_(None)
     )
-    return (await db.execute(statement)).tuples().first()
+    return (await db.execute(statement)).first()
 
 
 async def end_epoch(db: AsyncSession, device_id: UUID, now: datetime) -> int | None:

@@ -76,7 +76,7 @@ def _seal_optional(key: ScopeKey, text: str | None, context: str) -> bytes | Non
 
 async def find_credentials(db: AsyncSession, email_tag: bytes) -> Credentials | None:
     statement = select(AccountRow.id, AccountRow.password_hash).where(AccountRow.email_tag == email_tag)
-    row = (await db.execute(statement)).tuples().first()
+    row = (await db.execute(statement)).first()
     return None if row is None else Credentials(AccountId(row[0]), row[1])
 
 
