@@ -70,6 +70,12 @@ def measures() -> dict[str, Measure]:
     }
 
 
+@cache
+def events() -> dict[str, dict[str, str]]:
+    """Events that end the keeping of data, by column, in words per language."""
+    return tomllib.loads(_text("events.toml"))
+
+
 def require_term(term_id: str, *kinds: str) -> Term:
     """The term, if it exists and is of one of these kinds; a ValueError that names the nearest one otherwise."""
     term = terms().get(term_id)

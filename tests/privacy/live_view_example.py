@@ -1,0 +1,68 @@
+"""The example of the requirement book, section 2.6, spelled out in full: valid against the schema as it stands there."""
+
+from incamera.privacy import (
+    Activity,
+    Basis,
+    Code,
+    Datum,
+    Dpia,
+    Keep,
+    Minors,
+    Purpose,
+    Recipient,
+    Reuse,
+    Rights,
+    Storage,
+    Text,
+)
+
+LIVE_VIEW = Activity(
+    id="B4.live_view", seed="B.4", status="in_force", since="2026.1",
+    name=Text(fr="Vue en direct", en="Live view"),
+    summary=Text(fr="Montrer en temps réel l'image de vos caméras.", en="Show the picture of your cameras in real time."),
+    refusal=Text(fr="Sans ces données, pas de vue en direct ; le reste fonctionne.",
+                 en="Without these data there is no live view; everything else works."),
+    subjects=("dpv:User",),
+    companion="B0.people_in_view",  # the people filmed are no party to the contract (rule 11)
+    purposes=(Purpose(term="dpv:RequestedServiceProvision",
+                      text=Text(fr="fournir la vue en direct", en="provide live view")),),
+    basis=Basis(term="eu-gdpr:A6-1-b"),
+    data=(
+        Datum(key="viewing_log", term="incam:ViewingLog", broader="pd:ServiceConsumptionBehaviour",
+              source="dpv:DataControllerDataSource", store="persistent",
+              at=("live_session.account_id", "live_session.channel_id", "live_session.started_at",
+                  "live_session.last_seen_at")),
+        Datum(key="viewer_ip", term="pd:IPAddress",
+              source="dpv:DataSubjectDataSource", store="persistent", at=("live_session.viewer_ip",)),
+        Datum(key="video_stream", term="incam:VideoStream", broader="pd:Picture",
+              source="dpv:DataSubjectDataSource", store="transient", at=("stream:live.video",), special_risk=True),
+        Datum(key="audio_stream", term="incam:AudioStream", broader="pd:VoiceCommunicationRecording",
+              source="dpv:DataSubjectDataSource", store="transient", at=("stream:live.audio",), special_risk=True,
+              required=False, default="off"),
+    ),
+    reuses=(Reuse(datum="B3.device_add/device_serial"), Reuse(datum="B6.activate_config/device_ip"),
+            Reuse(datum="B6.activate_config/device_port")),
+    operations=("dpv:Collect", "dpv:DiscloseByTransmission", "dpv:Display"),
+    keep=(  # The streams live only in the ring that lets a viewer start at once; nothing reaches a disk.
+        Keep(data=("video_stream", "audio_stream"), max="PT60S", ceiling="PT60S", clock="stream:live.created_at",
+             action="drop", term="incam:NoStorage"),
+        Keep(data=("viewing_log", "viewer_ip"), max="P30D", ceiling="P90D", clock="live_session.last_seen_at",
+             action="delete"),
+    ),
+    storage=Storage(where=("home_region",), at_rest="dpv:EncryptionAtRest", key_scope="account"),
+    recipients=(
+        Recipient(who="subject"),
+        Recipient(who="owner", data=("viewing_log",)),  # the owner sees who watches
+        Recipient(who="grantee", data=("video_stream", "audio_stream"), when="grant.active"),
+        Recipient(slot="turn_relay", data=("video_stream", "audio_stream", "viewer_ip"), default="off"),
+    ),
+    automated_decisions=False,
+    measures=("dpv:EncryptionInTransfer", "dpv:AccessControlMethod", "dpv:MultiFactorAuthentication",
+              "incam:ViewerListVisible", "incam:StaffNoAccess", "incam:NotAnalysed"),
+    rights=Rights(access="include", portability="include", rectification="na", erasure="delete", restriction="pause",
+                  objection="na"),
+    dpia=Dpia(required=True, ref="docs/privacy/dpia/media.md", triggers=("dpv:SystematicMonitoring",)),
+    minors=Minors(min_age="house", under_age="block"),
+    code=Code(routes=("POST /api/v1/channels/{id}/tickets", "WS /media/live"),
+              streams=("live.video", "live.audio"), log_events=("live.started", "live.ended"), egress=("turn_relay",)),
+)  # fmt: skip
