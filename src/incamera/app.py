@@ -26,6 +26,7 @@ from incamera.access import processing as access_processing
 from incamera.accounts import AccountService
 from incamera.accounts import endpoints as accounts_endpoints
 from incamera.accounts import processing as accounts_processing
+from incamera.accounts.dependencies import SESSION_COOKIE
 from incamera.accounts.passwords import PasswordKeeper
 from incamera.config import LOOPBACK_NAMES, PREFIX, Settings, Transport
 from incamera.kit.clock import SystemClock
@@ -35,8 +36,10 @@ from incamera.privacy.marks import collected
 from incamera.privacy.operator_file import Operator, load_operator
 from incamera.privacy.registry import Registry
 from incamera.serving import logs
+from incamera.serving import processing as serving_processing
 from incamera.serving.guards import BodyLimit, HostGuard, OriginGuard, ProxyAddress, SecurityHeaders
 from incamera.serving.health import health_router
+from incamera.serving.idempotency import Idempotency, RepeatGuard
 from incamera.serving.listener import Listener, StopSignal, bind
 from incamera.serving.openapi import describe
 from incamera.serving.problems import add_problem_handlers
@@ -72,6 +75,7 @@ class Feature:
 
 # Highest first. What is not in here is neither reachable nor declared.
 FEATURES: Final = (
+    Feature("serving", serving_processing.ACTIVITIES),
     Feature("access", access_processing.ACTIVITIES),
     Feature("accounts", accounts_processing.ACTIVITIES, accounts_endpoints.router),
 )
@@ -171,7 +175,7 @@ class Incamera:
             api.include_router(trust_router(certificate.ca))
         add_description(api, {})
         listener = Listener(
-            guarded(api, settings),
+            guarded(api, settings, RepeatGuard(database, vault, accounts, self.clock, SESSION_COOKIE.name)),
             sockets,
             websockets=media.protocol_class(),
             tls=certificate.context() if certificate else None,
@@ -249,13 +253,13 @@ def public_url(settings: Settings, port: int) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def guarded(api: FastAPI, settings: Settings) -> ASGIApp:
+def guarded(api: FastAPI, settings: Settings, repeats: RepeatGuard) -> ASGIApp:
     """The API behind its guards; `serving.guards` draws their order."""
     api.mount("/", WebApp(WEB_FOLDER))
     is_plain = settings.transport is Transport.PLAIN_LOOPBACK
     name = urlsplit(settings.public_url).hostname if settings.public_url else None
     names = LOOPBACK_NAMES | ({settings.host} - {"localhost"}) | ({name} if name else set())
-    app: ASGIApp = api
+    app: ASGIApp = Idempotency(api, repeats)
     app = BodyLimit(app)
     app = OriginGuard(app, settings.public_url)
     app = HostGuard(app, frozenset(names) if is_plain else None)

@@ -72,6 +72,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_notice_served_account_id"), ["account_id"], unique=False)
 
     op.create_table(
+        "repeated_request",
+        sa.Column("tag", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("leased_until", UtcDateTime(), nullable=False),
+        sa.Column("made_at", UtcDateTime(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("tag", name=op.f("pk_repeated_request")),
+    )
+    with op.batch_alter_table("repeated_request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_repeated_request_made_at"), ["made_at"], unique=False)
+
+    op.create_table(
         "segment",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("device_id", sa.Uuid(), nullable=False),
@@ -289,6 +302,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("segment")
+    with op.batch_alter_table("repeated_request", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_repeated_request_made_at"))
+
+    op.drop_table("repeated_request")
     with op.batch_alter_table("notice_served", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_notice_served_account_id"))
 
