@@ -213,6 +213,21 @@ class Operator(Closed):
         """`host:port` of every enabled processor: the only outsiders the outbound factory may dial."""
         return frozenset(host for processor in self.enabled_processors for host in processor.hosts)
 
+    def outbound_slots(self) -> dict[str, frozenset[str]]:
+        """Each enabled slot with its `host:port` names, as the outbound factory takes them."""
+        return {
+            slot: frozenset(host for p in self.enabled_processors if p.slot == slot for host in p.hosts)
+            for slot in {processor.slot for processor in self.enabled_processors}
+        }
+
+    def own_slots(self) -> frozenset[str]:
+        """Slots filled by the operator's own machines only: these may have private addresses."""
+        return frozenset(
+            slot
+            for slot in {processor.slot for processor in self.enabled_processors}
+            if all(processor.own for processor in self.enabled_processors if processor.slot == slot)
+        )
+
     def minimum_age(self, country: str) -> int:
         """The age below which an account is refused in this country: the house rule, or the national age."""
         if self.minors.policy == "block_under":

@@ -147,7 +147,7 @@ def reliable_clock(context: Context) -> Found:
         if name.startswith("client:"):
             continue  # the browser's own clock: the lifetime of a cookie or key
         if name.startswith(("stream:", "store:")):
-            if name.rpartition(".")[0] not in stores and name not in stores:
+            if not any(store.startswith(name.rpartition(".")[0] or name) for store in stores):
                 yield activity.id, f"the clock {name} belongs to nothing that was declared with declare_storage"
             continue
         column = columns.get(name)
