@@ -5,6 +5,7 @@ something (`UplinkDirectory`) and implement what `streams` needs from above (`Ed
 Design: `docs/design/fanout.md`, `docs/design/uplink.md`.
 """
 
+from incamera.streams import processing as processing
 from incamera.streams.connection import SocketHandler, SocketRequest, WebSocketConnection
 from incamera.streams.errors import EdgeBusy, EdgeDidNotAnswer, EdgeNotConnected
 from incamera.streams.hub import Hub, Publication, Subscriber

@@ -86,9 +86,7 @@ class UplinkDirectory:
         """Lets an edge try a camera. Raises EdgeNotConnected, EdgeBusy or EdgeDidNotAnswer."""
         return await self._get(edge_id).ask(lambda at: Probe(request_id=at, source=source), ProbeResult, timeout_s)
 
-    async def snapshot(
-        self, edge_id: UUID, channel_id: UUID, timeout_s: float = SNAPSHOT_TIMEOUT_S
-    ) -> SnapshotResult:
+    async def snapshot(self, edge_id: UUID, channel_id: UUID, timeout_s: float = SNAPSHOT_TIMEOUT_S) -> SnapshotResult:
         """A fresh picture of a channel. Raises EdgeNotConnected, EdgeBusy or EdgeDidNotAnswer."""
         socket = self._get(edge_id)
         return await socket.ask(
@@ -138,5 +136,3 @@ class UplinkDirectory:
     def _watch_changed(self, key: StreamKey, _is_watched: bool) -> None:
         for socket in self._sockets.values():
             socket.watch_changed(key)
-
-
