@@ -1,4 +1,4 @@
-"""Writes the next migration from the difference between the tables and the database: `python tools/make_migration.py "add x"`.
+"""Writes the next migration from the tables: `python tools/make_migration.py "add x"`.
 
 With `--initial` the first migration is written anew; only while no release carries it. Read what it wrote before
 committing: Alembic sees added and dropped columns, not a renamed one.

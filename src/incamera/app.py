@@ -1,4 +1,4 @@
-"""The server's composition root: settings → adapters → features → one ASGI application. Here is the one list of features.
+"""The server's composition root: settings → adapters → features → one ASGI application. The one list of features.
 
 Read `Incamera.open` from top to bottom: it is the order in which a server comes to life, and its exit stack is the
 order in which it stops. Nothing below this file knows how anything else is made.
@@ -6,6 +6,7 @@ order in which it stops. Nothing below this file knows how anything else is made
 
 import asyncio
 import importlib
+import json
 import os
 import pkgutil
 from collections.abc import Callable
@@ -31,7 +32,9 @@ from incamera.accounts.passwords import PasswordKeeper
 from incamera.config import LOOPBACK_NAMES, PREFIX, Settings, Transport
 from incamera.kit.clock import SystemClock
 from incamera.kit.events import EventBus
+from incamera.maintenance import ledger_path, make_backup
 from incamera.privacy import Activity, declare_log_events, guard_database
+from incamera.privacy.lint import check_everything
 from incamera.privacy.marks import collected
 from incamera.privacy.operator_file import Operator, load_operator
 from incamera.privacy.registry import Registry
@@ -63,7 +66,6 @@ API_TITLE: Final = "Incamera"
 API_SUMMARY: Final = "Cameras that stay behind closed doors."
 
 
-
 @dataclass(frozen=True, slots=True)
 class Feature:
     """What a feature hands to the composition root."""
@@ -72,6 +74,13 @@ class Feature:
     activities: tuple[Activity, ...]
     router: APIRouter | None = None
 
+
+# What is served outside ASGI: path and purpose, for the description of the API.
+SOCKETS: Final = {
+    "/media/live": "Live pictures and sound; JSON text and binary frames. Opens with tickets.",
+    "/media/playback": "Recorded pictures and sound; JSON text and binary frames. Opens with tickets.",
+    "/uplink/v1": "Edges bring media and take orders; Ed25519 key of the edge. Not for browsers.",
+}
 
 # Highest first. What is not in here is neither reachable nor declared.
 FEATURES: Final = (
@@ -143,10 +152,10 @@ class Incamera:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
-        foundation = open_foundation(settings, stack)
-        sockets = bind(settings.host, settings.port)
+        sockets = bind(settings.host, settings.port)  # first: a taken port leaves nothing behind
         for sock in sockets:
             stack.callback(sock.close)
+        foundation = open_foundation(settings, stack)
         certificate = obtain_certificate(settings, foundation.directory, self.clock)
         registry = make_registry(load_operator(privacy_file(settings)))
         database, vault = await self._open_storage(foundation, registry, stack)
@@ -173,7 +182,7 @@ class Incamera:
         api.include_router(health_router(lambda: self._not_ready, token))
         if certificate is not None and certificate.ca is not None:
             api.include_router(trust_router(certificate.ca))
-        add_description(api, {})
+        add_description(api, SOCKETS)
         listener = Listener(
             guarded(api, settings, RepeatGuard(database, vault, accounts, self.clock, SESSION_COOKIE.name)),
             sockets,
@@ -192,7 +201,12 @@ class Incamera:
     ) -> tuple[Database, Vault]:
         database = Database(self.settings.database_url)
         stack.push_async_callback(database.close)
-        await migrations.upgrade(database)
+        await migrations.upgrade(
+            database,
+            before=lambda _revision: make_backup(
+                foundation.directory, self.settings.database_url, foundation.root_key, None, self.clock
+            ),
+        )
         guard_database(database, registry)
         vault = await Vault.open(
             foundation.directory.keys_path, foundation.root_key, ledger=foundation.ledger, clock=self.clock
@@ -216,16 +230,7 @@ def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundation:
     given = settings.root_key.get_secret_value() if settings.root_key else None
     key, key_file = root_key.obtain(directory, given=given, key_file=settings.root_key_file)
     os.environ.pop(f"{PREFIX}ROOT_KEY", None)  # no child process and no crash report inherits it
-    return Foundation(directory, key, key_file, ledger_path(settings, directory, key_file))
-
-
-def ledger_path(settings: Settings, directory: DataDirectory, key_file: Path | None) -> Path:
-    """Where the list of destroyed keys is kept: apart from `keys.db` and from every backup, so beside the root key."""
-    if settings.ledger_file is not None:
-        return settings.ledger_file.absolute()
-    if key_file is not None:
-        return key_file.with_suffix(".tombstones")
-    return directory.path / "keys.tombstones"
+    return Foundation(directory, key, key_file, ledger_path(settings.ledger_file, directory, key_file))
 
 
 def privacy_file(settings: Settings) -> Path | None:
@@ -296,3 +301,16 @@ def serve(settings: Settings, say: Say) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
     return 0
+
+
+def render_openapi() -> str:
+    """`incamera openapi`: the description of every route, without opening anything."""
+    api = create_api()
+    api.include_router(health_router(lambda: None, None))
+    return json.dumps(describe(api, SOCKETS), indent=1, ensure_ascii=False)
+
+
+def check_declarations(settings: Settings) -> list[str]:
+    """What the registry's rules and the bijection lint find, one sentence each."""
+    registry = make_registry(load_operator(privacy_file(settings)))
+    return [str(problem) for problem in check_everything(registry, create_api())]

@@ -70,7 +70,7 @@ def _add_serve(commands: Any) -> None:
     serve = commands.add_parser(
         "serve",
         help="run the server",
-        description="Runs the server. Each option is also a variable INCAMERA_NAME; docs/reference/settings.md has all.",
+        description="Runs the server. Each option is also a variable INCAMERA_NAME; see docs/reference/settings.md.",
     )
     _add_settings(serve)
     serve.add_argument("--port", metavar="N", help="TCP port; 0 takes a free one")
@@ -143,21 +143,22 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    from incamera.app import check
+    from incamera.app import check_declarations
+    from incamera.maintenance import check
 
-    return check(settings, _say)
+    return check(settings, check_declarations, _say)
 
 
 def _backup(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    from incamera.app import backup
+    from incamera.maintenance import backup
 
     return backup(settings, Path(options.to) if options.to else None, _say)
 
 
 def _restore(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    from incamera.app import restore
+    from incamera.maintenance import restore
 
     keys = Path(options.keys) if options.keys else None
     return restore(settings, Path(options.source), keys, options.accept_lost_ledger, _say)

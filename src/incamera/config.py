@@ -186,8 +186,8 @@ class Settings(BaseSettings):
             raise ValueError("Give one of --tls-cert with --tls-key, --own-ca and --behind-proxy, not several.")
         if self.transport is Transport.PLAIN_LOOPBACK and not self.is_loopback:
             raise ValueError(
-                f"Plain HTTP is for this machine only, and {self.host} is open to others: give --tls-cert and --tls-key, "
-                "--behind-proxy ADDRESS, or --own-ca."
+                f"Plain HTTP is for this machine only, and {self.host} is open to others: "
+                "give --tls-cert and --tls-key, --behind-proxy ADDRESS, or --own-ca."
             )
         if self.root_key is not None and self.root_key_file is not None:
             raise ValueError("INCAMERA_ROOT_KEY and --root-key-file name two root keys: give one.")

@@ -1,9 +1,9 @@
 """The real server as a process of its own, set up with an owner, for tests from end to end.
 
-    with running_server(tmp_path) as server:
-        owner = server.owner()                                # an httpx2.Client that is signed in
-        owner.post("/api/v1/devices", json={...})
-        server.kill()                                         # power cut; server.start() goes on with the same data
+with running_server(tmp_path) as server:
+    owner = server.owner()                                # an httpx2.Client that is signed in
+    owner.post("/api/v1/devices", json={...})
+    server.kill()                                         # power cut; server.start() goes on with the same data
 """
 
 import contextlib

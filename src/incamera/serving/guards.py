@@ -97,10 +97,12 @@ class ProxyAddress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or not self._proxies:
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         peer = _address(scope["client"][0] if scope.get("client") else "")
         if peer is None or not (self._is_trusted(peer) or peer.is_loopback):
-            return await respond(NotThroughProxy())(scope, receive, send)
+            await respond(NotThroughProxy())(scope, receive, send)
+            return
         headers = Headers(scope=scope)
         scope["scheme"] = headers.get("x-forwarded-proto", "https").split(",")[-1].strip()
         client = self._client(headers.getlist("x-forwarded-for"))
@@ -123,7 +125,7 @@ class ProxyAddress:
 
 
 class SecurityHeaders:
-    """The headers of every answer. `hsts` only where the certificate is one that browsers trust by themselves or by CA."""
+    """The headers of every answer. `hsts` only where browsers reach us by TLS."""
 
     def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
         self._app = app
@@ -131,7 +133,8 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         is_local_name = host_name(Headers(scope=scope).get("host", "")) == "localhost"
 
         async def send_with_headers(message: Message) -> None:
@@ -157,10 +160,13 @@ class HostGuard:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._names is not None:
-            if host_name(Headers(scope=scope).get("host", "")) not in self._names:
-                return await respond(UnknownHost())(scope, receive, send)
+        if scope["type"] == "http" and not self._is_ours(host_name(Headers(scope=scope).get("host", ""))):
+            await respond(UnknownHost())(scope, receive, send)
+            return
         await self._app(scope, receive, send)
+
+    def _is_ours(self, name: str) -> bool:
+        return self._names is None or name in self._names
 
 
 class OriginGuard:
@@ -178,9 +184,11 @@ class OriginGuard:
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             headers = Headers(scope=scope)
             if not self._is_own(headers, scope["scheme"]):
-                return await respond(ForeignOrigin())(scope, receive, send)
+                await respond(ForeignOrigin())(scope, receive, send)
+                return
             if _has_body(headers) and not _is_json(headers.get("content-type", "")):
-                return await respond(JsonExpected())(scope, receive, send)
+                await respond(JsonExpected())(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
     def _is_own(self, headers: Headers, scheme: str) -> bool:
@@ -204,10 +212,12 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length[:16]) > self._limit:
-            return await respond(BodyTooLarge())(scope, receive, send)
+            await respond(BodyTooLarge())(scope, receive, send)
+            return
         received = 0
 
         async def receive_limited() -> Message:

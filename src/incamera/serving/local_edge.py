@@ -132,7 +132,7 @@ class LocalEdge:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             close_fds=True,
-            # Its own group: Ctrl-C in the terminal reaches us only, and we stop it after the recorder has its last bytes.
+            # Its own session: Ctrl-C in the terminal reaches us only, and we stop it in our own order.
             start_new_session=True,
         )
         self._process = process
@@ -145,7 +145,7 @@ class LocalEdge:
         if self._process is not None and self._process.pid == running.pid:
             return await self._process.wait()
         while _start_time(running.pid) == running.started:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(_POLL_S)  # noqa: ASYNC110 - the kernel tells only a parent
         return None  # only a parent learns the exit status
 
     async def _end(self, running: _Running) -> None:
@@ -160,7 +160,7 @@ class LocalEdge:
 
 
 def _start_time(pid: int) -> int | None:
-    """Start time in clock ticks since boot, field 22 of proc_pid_stat(5); None for a process that is gone or a zombie."""
+    """Start time in ticks since boot, field 22 of proc_pid_stat(5); None for a process that is gone or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

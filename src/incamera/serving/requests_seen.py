@@ -1,4 +1,4 @@
-"""One log line and three figures per request: method, route template, status, duration. No address, no path, no agent."""
+"""One log line and three figures per request: method, route template, status, duration. No address, path or agent."""
 
 from time import perf_counter
 from typing import Final
@@ -29,7 +29,8 @@ class RequestLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         started, status = perf_counter(), 500
 
         async def send_and_note(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""The web app's files: read into a table once, served from memory with the right caching, precompressed if the build did.
+"""The web app's files: read into a table once, served from memory with the right caching, precompressed where built.
 
 Vite puts a hash of the content into every name under `assets/`: those are cached for ever. Everything else is asked for
 again each time and answered with 304 when it is the same. A GET that no route and no file answers gets `index.html`,

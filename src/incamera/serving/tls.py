@@ -7,7 +7,6 @@ name constraints, so that trusting it risks nothing but this server. ADR: `docs/
 
 import hashlib
 import ipaddress
-import os
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
@@ -247,4 +246,3 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 def _write_key(path: Path, private: ec.EllipticCurvePrivateKey) -> None:
     write_durably(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    os.chmod(path, 0o600)

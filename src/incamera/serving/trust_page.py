@@ -14,15 +14,19 @@ from incamera.privacy import no_activity
 _STEPS: Final = {
     "en": (
         "Trust this Incamera",
-        "This server made its own certificate authority. Your browser does not know it yet, so it warns you. Trust it "
-        "once on each phone and computer; it can vouch for this server only.",
+        (
+            "This server made its own certificate authority. Your browser does not know it yet, so it warns you. Trust it "
+            "once on each phone and computer; it can vouch for this server only."
+        ),
         "Compare first: the fingerprint below must be the one the server printed on its terminal.",
         "Download the certificate",
         (
             (
                 "iPhone, iPad",
-                "open the file, then Settings → Profile Downloaded → Install, then Settings → General → "
-                "About → Certificate Trust Settings → turn it on.",
+                (
+                    "open the file, then Settings → Profile Downloaded → Install, then Settings → General → "
+                    "About → Certificate Trust Settings → turn it on."
+                ),
             ),
             ("Android", "Settings → Security → Encryption & credentials → Install a certificate → CA certificate."),
             (
@@ -39,16 +43,20 @@ _STEPS: Final = {
     ),
     "fr": (
         "Faire confiance à cet Incamera",
-        "Ce serveur a créé sa propre autorité de certification. Votre navigateur ne la connaît pas encore et vous "
-        "avertit. Accordez-lui votre confiance une fois sur chaque téléphone et ordinateur ; elle ne vaut que pour ce "
-        "serveur.",
+        (
+            "Ce serveur a créé sa propre autorité de certification. Votre navigateur ne la connaît pas encore et vous "
+            "avertit. Accordez-lui votre confiance une fois sur chaque téléphone et ordinateur ; elle ne vaut que pour ce "
+            "serveur."
+        ),
         "Comparez d’abord : l’empreinte ci-dessous doit être celle que le serveur a affichée sur son terminal.",
         "Télécharger le certificat",
         (
             (
                 "iPhone, iPad",
-                "ouvrez le fichier, puis Réglages → Profil téléchargé → Installer, puis Réglages → Général "
-                "→ Informations → Réglages des certificats → activer.",
+                (
+                    "ouvrez le fichier, puis Réglages → Profil téléchargé → Installer, puis Réglages → Général "
+                    "→ Informations → Réglages des certificats → activer."
+                ),
             ),
             (
                 "Android",
@@ -56,14 +64,18 @@ _STEPS: Final = {
             ),
             (
                 "Windows",
-                "ouvrez le fichier → Installer un certificat → Ordinateur local → Autorités de certification "
-                "racines de confiance.",
+                (
+                    "ouvrez le fichier → Installer un certificat → Ordinateur local → Autorités de certification "
+                    "racines de confiance."
+                ),
             ),
             ("macOS", "ouvrez le fichier dans Trousseaux d’accès → Système, puis « Toujours approuver »."),
             (
                 "Linux",
-                "Chrome : Paramètres → Confidentialité et sécurité → Sécurité → Gérer les certificats → "
-                "Autorités → Importer.",
+                (
+                    "Chrome : Paramètres → Confidentialité et sécurité → Sécurité → Gérer les certificats → "
+                    "Autorités → Importer."
+                ),
             ),
             ("Firefox", "Paramètres → Vie privée et sécurité → Afficher les certificats → Autorités → Importer."),
         ),

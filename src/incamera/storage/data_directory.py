@@ -108,7 +108,7 @@ class DataDirectory:
 
 
 def open_data_directory(path: Path, *, known_id: UUID | None = None) -> DataDirectory:
-    """Opens or, where there is nothing yet, makes the data directory. Raises a DataDirectoryError in one clear sentence.
+    """Opens or, where there is nothing yet, makes the data directory. Raises a DataDirectoryError.
 
     `known_id` is what another place (the root key file) remembers of the directory at this path: with it, an empty
     folder is not a first start but a volume that is not mounted.
@@ -120,13 +120,18 @@ def open_data_directory(path: Path, *, known_id: UUID | None = None) -> DataDire
             directory = read_data_directory(path)
         else:
             _refuse_unexpected(path, known_id)
-            directory = _make(path)
+            directory = make_data_directory(path, new_id())
         if known_id is not None and directory.id != known_id:
             raise WrongVolume(path, f"holds data directory {directory.id}, not {known_id}")
         _check_writable(path)
-        for name in FOLDERS:
-            _check_volume(directory, path / name)
+        check_volumes(directory)
     return directory
+
+
+def check_volumes(directory: DataDirectory) -> None:
+    """Whether every folder that may be a mount is the one of this directory; raises WrongVolume."""
+    for name in FOLDERS:
+        _check_volume(directory, directory.path / name)
 
 
 def read_data_directory(path: Path) -> DataDirectory:
@@ -174,7 +179,7 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            os.replace(file.name, path)
+            Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
@@ -198,13 +203,14 @@ def _refuse_unexpected(path: Path, known_id: UUID | None) -> None:
         raise WrongVolume(path, f"is empty, but used to hold data directory {known_id}")
 
 
-def _make(path: Path) -> DataDirectory:
-    directory = DataDirectory(path, new_id())
+def make_data_directory(path: Path, directory_id: UUID) -> DataDirectory:
+    """Makes the folders and, last, the marker: a first start that is cut short begins again."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in FOLDERS:
         (path / name).mkdir(mode=0o700, exist_ok=True)
-        write_durably(path / name / VOLUME_MARKER, f"{directory.id}\n".encode())
-    write_marker(path, directory.id)
-    return directory
+        write_durably(path / name / VOLUME_MARKER, f"{directory_id}\n".encode())
+    write_marker(path, directory_id)
+    return DataDirectory(path, directory_id)
 
 
 def _check_volume(directory: DataDirectory, folder: Path) -> None:

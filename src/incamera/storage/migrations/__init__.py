@@ -23,7 +23,7 @@ class NewerDatabase(IncameraError):
 
     def __init__(self, revision: str) -> None:
         super().__init__(
-            f"The database has a shape this Incamera does not know ({revision}); install the newer version it was used with."
+            f"This Incamera does not know the shape of the database ({revision}); install the newer version it was used with."
         )
 
 
@@ -40,10 +40,17 @@ async def current(database: Database) -> str | None:
         return await connection.run_sync(_current)
 
 
-async def upgrade(database: Database, *, before: Callable[[str], Awaitable[None]] | None = None) -> bool:
-    """Brings the database to `head()`; True if anything was done. `before(revision)` makes the backup of an old one."""
+async def upgrade(
+    database: Database, *, before: Callable[[str], Awaitable[object]] | None = None, to: str | None = None
+) -> bool:
+    """Brings the database to `to`, else to `head()`; True if anything was done.
+
+    `before(revision)` makes the backup of a database that has a shape already.
+    """
     found = await current(database)
-    if found == head():
+    if to is not None and to not in _known():
+        raise NewerDatabase(to)
+    if found == (to or head()):
         return False
     if found is not None:
         if found not in _known():
@@ -51,7 +58,7 @@ async def upgrade(database: Database, *, before: Callable[[str], Awaitable[None]
         if before is not None:
             await before(found)
     async with database.engine.begin() as connection:
-        await connection.run_sync(_upgrade)
+        await connection.run_sync(_upgrade, to or "head")
     return True
 
 
@@ -73,5 +80,5 @@ def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _upgrade(connection: Connection) -> None:
-    command.upgrade(config(connection), "head")
+def _upgrade(connection: Connection, revision: str) -> None:
+    command.upgrade(config(connection), revision)
