@@ -1,4 +1,4 @@
-"""The example of the requirement book, section 2.6, spelled out in full: valid against the schema as it stands there."""
+"""The example of the requirement book, section 2.6, spelled out in full, as it stands there."""
 
 from incamera.privacy import (
     Activity,
@@ -19,7 +19,8 @@ from incamera.privacy import (
 LIVE_VIEW = Activity(
     id="B4.live_view", seed="B.4", status="in_force", since="2026.1",
     name=Text(fr="Vue en direct", en="Live view"),
-    summary=Text(fr="Montrer en temps réel l'image de vos caméras.", en="Show the picture of your cameras in real time."),
+    summary=Text(fr="Montrer en temps réel l'image de vos caméras.",
+                 en="Show the picture of your cameras in real time."),
     refusal=Text(fr="Sans ces données, pas de vue en direct ; le reste fonctionne.",
                  en="Without these data there is no live view; everything else works."),
     subjects=("dpv:User",),

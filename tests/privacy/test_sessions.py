@@ -62,10 +62,12 @@ async def test_raw_sql_is_refused(database) -> None:
 
 
 async def test_a_foreign_write_is_refused_and_nothing_is_kept(database) -> None:
-    with pytest.raises(OutsidePurpose):
+    async def write_both() -> None:
         async with open_session(database, "B4.live_view") as db:
-            db.add(Viewing(viewer_ip="192.0.2.1"))
-            db.add(Secret())
+            db.add_all([Viewing(viewer_ip="192.0.2.1"), Secret()])
+
+    with pytest.raises(OutsidePurpose):
+        await write_both()
     async with open_session(database, "B4.live_view") as db:
         assert (await db.scalars(select(Viewing))).all() == []
 
@@ -93,10 +95,14 @@ async def test_hooks_run_after_the_commit_and_never_after_a_rollback(database) -
     async with open_session(database, "B4.live_view") as db:
         after_commit(db, lambda: ran.append("committed"))
         assert ran == []
-    with pytest.raises(LookupError):
+
+    async def fail() -> None:
         async with open_session(database, "B4.live_view") as db:
             after_commit(db, lambda: ran.append("rolled back"))
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
     assert ran == ["committed"]
 
 

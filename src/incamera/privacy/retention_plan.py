@@ -1,8 +1,8 @@
 """From declared `Keep` rules to SQL: which rows go, which columns are emptied, found by which indexed clock.
 
-Rules that end together are one group: a row goes when all the personal columns it has end with the group; where others
-outlive it, the columns of the group are set to NULL. A table without the clock itself is reached through foreign keys
-(a session of a closed account). What SQL cannot do, or what first needs a key destroyed, goes to a `RetentionTarget`.
+Rules that end together are one group. The group that ends last in a table takes the whole row, an earlier one sets its
+columns to NULL; an event counts as later than any figure. A table without the clock itself is reached through foreign
+keys (a session of a closed account). What SQL cannot do, or what first needs a key destroyed, goes to a `RetentionTarget`.
 """
 
 from collections import deque
@@ -22,6 +22,7 @@ from incamera.privacy.schema import Keep
 
 BATCH_ROWS: Final = 500
 _OUTSIDE_SQL: Final = ("stream:", "store:")
+_Members = list[tuple[RetentionRule, Keep]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +71,9 @@ class Group:
 
     def latest_end(self, now: datetime) -> datetime:
         """What is older than this is overdue even where an owner chose the longest time there is."""
-        ceilings = [rule.ceiling for rule in self.rules if rule.ceiling is not None]
-        return now - max([self.delay, *(ceilings if self.target else ())])
+        ceilings = [rule.ceiling for rule in self.rules if rule.ceiling is not None and self.target is not None]
+        longest: timedelta = max([self.delay, *ceilings])
+        return now - longest
 
     def oldest(self) -> Select[Any] | None:
         """The oldest clock value left."""
@@ -90,14 +92,15 @@ def make_plan(registry: Registry, targets: Mapping[str, RetentionTarget]) -> tup
 
     Raises DeclarationError for a rule that nobody could carry out.
     """
-    grouped: dict[tuple[Any, ...], list[tuple[RetentionRule, Keep]]] = {}
+    grouped: dict[tuple[Any, ...], _Members] = {}
     for rule, keep in registry.retention_rules:
         if keep.action == "drop" or (keep.clock or "").startswith("client:"):
             continue  # memory and browsers forget by themselves
         key = (keep.clock or keep.until, rule.maximum, rule.grace, _target(rule, keep, targets) is not None)
         grouped.setdefault(key, []).append((rule, keep))
     findings: list[str] = []
-    groups = [_group(registry, members, targets, findings.append) for members in grouped.values()]
+    last = _last_groups(registry, list(grouped.values()))
+    groups = [_group(registry, members, targets, last, findings.append) for members in grouped.values()]
     if findings:
         raise DeclarationError(findings)
     return tuple(sorted(groups, key=lambda group: group.target is None))
@@ -110,10 +113,31 @@ def _target(rule: RetentionRule, keep: Keep, targets: Mapping[str, RetentionTarg
     return None
 
 
+def _last_groups(registry: Registry, groups: list[_Members]) -> dict[str, frozenset[str]]:
+    """For each table the addresses of the group that ends last there: it takes the row."""
+    found: dict[str, frozenset[str]] = {}
+    for table in registry.metadata.sorted_tables:
+        held = data_of(table)
+        here = [members for members in groups if held & _addresses(members)]
+        if here:
+            found[table.name] = _addresses(max(here, key=lambda members: _lateness(members, held)))
+    return found
+
+
+def _lateness(members: _Members, held: frozenset[str]) -> tuple[bool, timedelta, int]:
+    rule, _ = members[0]
+    return rule.maximum is None, rule.maximum or rule.grace, len(held & _addresses(members))
+
+
+def _addresses(members: _Members) -> frozenset[str]:
+    return frozenset(address for rule, _ in members for address in rule.data)
+
+
 def _group(
     registry: Registry,
-    members: list[tuple[RetentionRule, Keep]],
+    members: _Members,
     targets: Mapping[str, RetentionTarget],
+    last: Mapping[str, frozenset[str]],
     report: Callable[[str], None],
 ) -> Group:
     rules = tuple(rule for rule, _ in members)
@@ -131,13 +155,16 @@ def _group(
             )
     if clock is None:
         return Group(rules, None, delay, (), None)
-    addresses = frozenset(address for rule in rules for address in rule.data)
-    steps = tuple(_steps(registry, addresses, clock, report))
+    steps = tuple(_steps(registry, _addresses(members), last, clock, report))
     return Group(rules, clock, delay, steps, None)
 
 
 def _steps(
-    registry: Registry, addresses: frozenset[str], clock: Column[Any], report: Callable[[str], None]
+    registry: Registry,
+    addresses: frozenset[str],
+    last: Mapping[str, frozenset[str]],
+    clock: Column[Any],
+    report: Callable[[str], None],
 ) -> Iterator[Step]:
     """Dependent tables first, so that a parent is still there to find its children by."""
     for table in reversed(registry.metadata.sorted_tables):
@@ -148,7 +175,7 @@ def _steps(
         if path is None:
             report(f"{table.name} holds {ending[0].info['personal']}, but no foreign key leads to {column_name(clock)}")
             continue
-        if data_of(table) <= addresses:
+        if last[table.name] == addresses:
             yield Step(table, "delete", (), path)
             continue
         for column in ending:
