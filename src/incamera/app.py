@@ -32,6 +32,10 @@ from incamera.accounts.passwords import PasswordKeeper
 from incamera.config import LOOPBACK_NAMES, PREFIX, Settings, Transport
 from incamera.kit.clock import SystemClock
 from incamera.kit.events import EventBus
+from incamera.live import LiveService
+from incamera.live import endpoints as live_endpoints
+from incamera.live import processing as live_processing
+from incamera.live.socket import LIVE_PATH
 from incamera.maintenance import ledger_path, make_backup
 from incamera.privacy import Activity, declare_log_events, guard_database
 from incamera.privacy.lint import check_everything
@@ -40,6 +44,7 @@ from incamera.privacy.operator_file import Operator, load_operator
 from incamera.privacy.registry import Registry
 from incamera.serving import logs
 from incamera.serving import processing as serving_processing
+from incamera.serving.background import background
 from incamera.serving.guards import BodyLimit, HostGuard, OriginGuard, ProxyAddress, SecurityHeaders
 from incamera.serving.health import health_router
 from incamera.serving.idempotency import Idempotency, RepeatGuard
@@ -84,6 +89,7 @@ SOCKETS: Final = {
 
 # Highest first. What is not in here is neither reachable nor declared.
 FEATURES: Final = (
+    Feature("live", live_processing.ACTIVITIES, live_endpoints.router),
     Feature("serving", serving_processing.ACTIVITIES),
     Feature("access", access_processing.ACTIVITIES),
     Feature("accounts", accounts_processing.ACTIVITIES, accounts_endpoints.router),
@@ -161,8 +167,8 @@ class Incamera:
         database, vault = await self._open_storage(foundation, registry, stack)
 
         api = create_api()
-        hub = Hub(self.clock)
         media = SocketServer(SocketPolicy(trusted_proxies=settings.behind_proxy))
+        hub = Hub(self.clock)
         passwords = PasswordKeeper()
         stack.callback(passwords.close)
         accounts = AccountService(
@@ -173,16 +179,22 @@ class Incamera:
             passwords=passwords,
             notice_version=lambda: __version__,
         )
-        api.state.database, api.state.vault, api.state.hub = database, vault, hub
+        live = LiveService(database=database, vault=vault, hub=hub, events=self.events, clock=self.clock)
+        stack.push_async_callback(live.close)
+        media.add_route(LIVE_PATH, live.make_socket)
+        api.state.database = database
         api.state.registry = registry
         api.state.operator_role = registry.operator.deployment.role
         api.state.accounts = accounts
+        api.state.live = live
 
         token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
         api.include_router(health_router(lambda: self._not_ready, token))
         if certificate is not None and certificate.ca is not None:
             api.include_router(trust_router(certificate.ca))
         add_description(api, SOCKETS)
+        work = {"live": live.run}
+        await stack.enter_async_context(background(self.clock, work))
         listener = Listener(
             guarded(api, settings, RepeatGuard(database, vault, accounts, self.clock, SESSION_COOKIE.name)),
             sockets,

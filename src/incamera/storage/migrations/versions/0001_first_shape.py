@@ -85,6 +85,36 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_repeated_request_made_at"), ["made_at"], unique=False)
 
     op.create_table(
+        "retention_run",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("rule", sa.String(length=64), nullable=False),
+        sa.Column("activity", sa.String(length=64), nullable=False),
+        sa.Column("ran_at", UtcDateTime(), nullable=False),
+        sa.Column("cutoff", UtcDateTime(), nullable=True),
+        sa.Column("erased", sa.Integer(), nullable=False),
+        sa.Column("oldest_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_run")),
+    )
+    with op.batch_alter_table("retention_run", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_retention_run_ran_at"), ["ran_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_retention_run_rule"), ["rule"], unique=False)
+
+    op.create_table(
+        "retention_state",
+        sa.Column("rule", sa.String(length=64), nullable=False),
+        sa.Column("activity", sa.String(length=64), nullable=False),
+        sa.Column("ran_at", UtcDateTime(), nullable=False),
+        sa.Column("cutoff", UtcDateTime(), nullable=True),
+        sa.Column("erased", sa.Integer(), nullable=False),
+        sa.Column("erased_in_all", sa.Integer(), nullable=False),
+        sa.Column("oldest_at", UtcDateTime(), nullable=True),
+        sa.Column("overdue", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("rule", name=op.f("pk_retention_state")),
+    )
+    with op.batch_alter_table("retention_state", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_retention_state_ran_at"), ["ran_at"], unique=False)
+
+    op.create_table(
         "segment",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("device_id", sa.Uuid(), nullable=False),
@@ -220,6 +250,41 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_account_session_last_seen_at"), ["last_seen_at"], unique=False)
 
     op.create_table(
+        "edge",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=True),
+        sa.Column("name", sa.LargeBinary(), nullable=True),
+        sa.Column("public_key", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("is_local", sa.Boolean(), nullable=False),
+        sa.Column("software", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("last_seen_at", UtcDateTime(), nullable=True),
+        sa.Column("removed_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_edge_account_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_edge")),
+        sa.UniqueConstraint("public_key", name=op.f("uq_edge_public_key")),
+    )
+    with op.batch_alter_table("edge", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_edge_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_edge_removed_at"), ["removed_at"], unique=False)
+
+    op.create_table(
+        "edge_enrolment",
+        sa.Column("code_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("edge_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=True),
+        sa.Column("name", sa.LargeBinary(), nullable=True),
+        sa.Column("is_local", sa.Boolean(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_edge_enrolment_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("code_hash", name=op.f("pk_edge_enrolment")),
+    )
+    with op.batch_alter_table("edge_enrolment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_edge_enrolment_created_at"), ["created_at"], unique=False)
+
+    op.create_table(
         "guarded_channel",
         sa.Column("channel_id", sa.Uuid(), nullable=False),
         sa.Column("device_id", sa.Uuid(), nullable=False),
@@ -230,6 +295,24 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("guarded_channel", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_guarded_channel_device_id"), ["device_id"], unique=False)
+
+    op.create_table(
+        "live_session",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("channel_id", sa.Uuid(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("last_seen_at", UtcDateTime(), nullable=False),
+        sa.Column("viewer_ip", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_live_session_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_live_session")),
+    )
+    with op.batch_alter_table("live_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_live_session_account_id"), ["account_id"], unique=False)
+        batch_op.create_index("ix_live_session_channel", ["channel_id", "started_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_live_session_last_seen_at"), ["last_seen_at"], unique=False)
 
     op.create_table(
         "ownership",
@@ -246,20 +329,171 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ownership", schema=None) as batch_op:
         batch_op.create_index("ix_ownership_account", ["account_id", "ended_at"], unique=False)
+        batch_op.create_index("ix_ownership_ended", ["ended_at"], unique=False)
+
+    op.create_table(
+        "device",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("edge_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("serial", sa.LargeBinary(), nullable=True),
+        sa.Column("model", sa.LargeBinary(), nullable=True),
+        sa.Column("time_zone", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("registered_at", UtcDateTime(), nullable=False),
+        sa.Column("card_purpose", sa.LargeBinary(), nullable=True),
+        sa.Column("card_placement", sa.String(length=16), nullable=True),
+        sa.Column("card_sees_public_space", sa.Boolean(), nullable=True),
+        sa.Column("card_staff_informed", sa.Boolean(), nullable=True),
+        sa.Column("card_sound", sa.Boolean(), nullable=True),
+        sa.Column("sign_code", sa.String(length=32), nullable=True),
+        sa.Column("removed_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["edge_id"], ["edge.id"], name=op.f("fk_device_edge_id")),
+        sa.ForeignKeyConstraint(["id"], ["guarded_device.device_id"], name=op.f("fk_device_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_device")),
+        sa.UniqueConstraint("sign_code", name=op.f("uq_device_sign_code")),
+    )
+    with op.batch_alter_table("device", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_device_edge_id"), ["edge_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_device_removed_at"), ["removed_at"], unique=False)
+
+    op.create_table(
+        "channel",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("device_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("mode", sa.String(length=8), nullable=False),
+        sa.Column("sound", sa.Boolean(), nullable=False),
+        sa.Column("keep_hours", sa.Integer(), nullable=False),
+        sa.Column("host", sa.LargeBinary(), nullable=False),
+        sa.Column("port", sa.Integer(), nullable=False),
+        sa.Column("path", sa.LargeBinary(), nullable=False),
+        sa.Column("sub_host", sa.LargeBinary(), nullable=True),
+        sa.Column("sub_port", sa.Integer(), nullable=True),
+        sa.Column("sub_path", sa.LargeBinary(), nullable=True),
+        sa.Column("username", sa.LargeBinary(), nullable=True),
+        sa.Column("password", sa.LargeBinary(), nullable=True),
+        sa.Column("video_codec", sa.String(length=32), nullable=False),
+        sa.Column("audio_codec", sa.String(length=32), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_channel_device_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["id"], ["guarded_channel.channel_id"], name=op.f("fk_channel_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_channel")),
+    )
+    with op.batch_alter_table("channel", schema=None) as batch_op:
+        batch_op.create_index("uq_channel_number", ["device_id", "number"], unique=True)
+
+    op.create_table(
+        "device_change",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("device_id", sa.Uuid(), nullable=False),
+        sa.Column("field", sa.String(length=32), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["device.id"], name=op.f("fk_device_change_device_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_device_change")),
+    )
+    with op.batch_alter_table("device_change", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_device_change_at"), ["at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_device_change_device_id"), ["device_id"], unique=False)
+
+    op.create_table(
+        "channel_status",
+        sa.Column("channel_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("fault", sa.String(length=32), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["channel_id"], ["channel.id"], name=op.f("fk_channel_status_channel_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("channel_id", name=op.f("pk_channel_status")),
+    )
+    op.create_table(
+        "channel_status_change",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("channel_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("fault", sa.String(length=32), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["channel_id"], ["channel.id"], name=op.f("fk_channel_status_change_channel_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_channel_status_change")),
+    )
+    with op.batch_alter_table("channel_status_change", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_channel_status_change_at"), ["at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_channel_status_change_channel_id"), ["channel_id"], unique=False)
+
+    op.create_table(
+        "cover",
+        sa.Column("channel_id", sa.Uuid(), nullable=False),
+        sa.Column("item_id", sa.Uuid(), nullable=False),
+        sa.Column("taken_at", UtcDateTime(), nullable=False),
+        sa.Column("picture", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["channel_id"], ["channel.id"], name=op.f("fk_cover_channel_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("channel_id", name=op.f("pk_cover")),
+        sa.UniqueConstraint("item_id", name=op.f("uq_cover_item_id")),
+    )
+    with op.batch_alter_table("cover", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_cover_taken_at"), ["taken_at"], unique=False)
 
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table("cover", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_cover_taken_at"))
+
+    op.drop_table("cover")
+    with op.batch_alter_table("channel_status_change", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_channel_status_change_channel_id"))
+        batch_op.drop_index(batch_op.f("ix_channel_status_change_at"))
+
+    op.drop_table("channel_status_change")
+    op.drop_table("channel_status")
+    with op.batch_alter_table("device_change", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_device_change_device_id"))
+        batch_op.drop_index(batch_op.f("ix_device_change_at"))
+
+    op.drop_table("device_change")
+    with op.batch_alter_table("channel", schema=None) as batch_op:
+        batch_op.drop_index("uq_channel_number")
+
+    op.drop_table("channel")
+    with op.batch_alter_table("device", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_device_removed_at"))
+        batch_op.drop_index(batch_op.f("ix_device_edge_id"))
+
+    op.drop_table("device")
     with op.batch_alter_table("ownership", schema=None) as batch_op:
+        batch_op.drop_index("ix_ownership_ended")
         batch_op.drop_index("ix_ownership_account")
 
     op.drop_table("ownership")
+    with op.batch_alter_table("live_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_live_session_last_seen_at"))
+        batch_op.drop_index("ix_live_session_channel")
+        batch_op.drop_index(batch_op.f("ix_live_session_account_id"))
+
+    op.drop_table("live_session")
     with op.batch_alter_table("guarded_channel", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_guarded_channel_device_id"))
 
     op.drop_table("guarded_channel")
+    with op.batch_alter_table("edge_enrolment", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_edge_enrolment_created_at"))
+
+    op.drop_table("edge_enrolment")
+    with op.batch_alter_table("edge", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_edge_removed_at"))
+        batch_op.drop_index(batch_op.f("ix_edge_account_id"))
+
+    op.drop_table("edge")
     with op.batch_alter_table("account_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_account_session_last_seen_at"))
         batch_op.drop_index(batch_op.f("ix_account_session_account_id"))
@@ -302,6 +536,15 @@ def downgrade() -> None:
         )
 
     op.drop_table("segment")
+    with op.batch_alter_table("retention_state", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_retention_state_ran_at"))
+
+    op.drop_table("retention_state")
+    with op.batch_alter_table("retention_run", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_retention_run_rule"))
+        batch_op.drop_index(batch_op.f("ix_retention_run_ran_at"))
+
+    op.drop_table("retention_run")
     with op.batch_alter_table("repeated_request", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_repeated_request_made_at"))
 
