@@ -39,12 +39,21 @@ class MediaFrame:
     is_sealed: bool = False
 
 
+def render_uplink_header(
+    index: int, flags: int, sequence: int, decode_time: int, composition_offset: int, wall_us: int
+) -> bytes:
+    """The 36 bytes that go before a chunk; `flags` are an OR of FLAG_SYNC, FLAG_BACKLOG and FLAG_SEALED."""
+    return _UPLINK.pack(index, flags, sequence, decode_time, composition_offset, wall_us)
+
+
 def render_media_frame_header(frame: MediaFrame) -> bytes:
     """The 36 bytes that go before `frame.chunk`."""
     flags = (FLAG_SYNC if frame.is_sync else 0) | (FLAG_BACKLOG if frame.is_backlog else 0)
     if frame.is_sealed:
         flags |= FLAG_SEALED
-    return _UPLINK.pack(frame.index, flags, frame.sequence, frame.decode_time, frame.composition_offset, frame.wall_us)
+    return render_uplink_header(
+        frame.index, flags, frame.sequence, frame.decode_time, frame.composition_offset, frame.wall_us
+    )
 
 
 def parse_media_frame(data: bytes) -> MediaFrame:

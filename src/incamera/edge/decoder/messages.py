@@ -1,0 +1,84 @@
+"""What edge and decoder child say to each other: a length (u32, big-endian) and MessagePack, by stdin and stdout."""
+
+from typing import Final
+
+import msgspec
+
+from incamera.media.aac import aac_track_config, parse_audio_specific_config, render_audio_specific_config
+from incamera.media.sample import TrackConfig
+
+LENGTH_BYTES: Final = 4
+MAX_MESSAGE_BYTES: Final = 20 * 1024 * 1024  # a sync sample of at most 16 MiB and its init segment
+ENCODED_RATE: Final = 16_000  # of the AAC made of G.711: its first frame comes after 140 ms, at 8 kHz after 260
+ENCODED_CODECS: Final = frozenset({"PCMA", "PCMU"})
+
+
+class _Base(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    pass
+
+
+class TakePicture(_Base, frozen=True):
+    """Decode the first picture of a fragmented MP4 and scale it down to at most `max_width`."""
+
+    media: bytes
+    max_width: int
+
+
+class OpenSound(_Base, frozen=True):
+    session: int
+    codec: str  # one of ENCODED_CODECS
+
+
+class PushSound(_Base, frozen=True):
+    session: int
+    presentation_time: int  # ticks of 8 kHz
+    data: bytes
+
+
+class CloseSound(_Base, frozen=True):
+    session: int
+
+
+class Picture(_Base, frozen=True):
+    jpeg: bytes
+
+
+class SoundFrame(_Base, frozen=True):
+    session: int
+    presentation_time: int  # ticks of ENCODED_RATE
+    data: bytes
+
+
+class Failed(_Base, frozen=True):
+    """What was asked last could not be done; the child lives on."""
+
+    problem: str
+
+
+Request = TakePicture | OpenSound | PushSound | CloseSound
+Answer = Picture | SoundFrame | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+
+
+def render(message: Request | Answer) -> bytes:
+    """A message with its length."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+
+
+def parse_request(body: bytes) -> Request:
+    """What the child reads; raises msgspec.MsgspecError."""
+    return _requests.decode(body)
+
+
+def parse_answer(body: bytes) -> Answer:
+    """What the edge reads, from a child that hostile input may have taken over; raises msgspec.MsgspecError."""
+    return _answers.decode(body)
+
+
+def encoded_sound_config() -> TrackConfig:
+    """The track that G.711 becomes."""
+    return aac_track_config(parse_audio_specific_config(render_audio_specific_config(ENCODED_RATE, 1)))

@@ -1,0 +1,174 @@
+"""The child: reads requests from stdin, answers on stdout, until stdin ends. Holds libav and nothing else.
+
+It confines itself once libav is loaded: from then on no file can be opened, written or run.
+"""
+
+import io
+import os
+from fractions import Fraction
+from typing import Any, Final, Literal
+
+import av
+import av.error
+import av.logging
+import msgspec
+
+from incamera.edge.confinement import Limits, confine
+from incamera.edge.decoder.messages import (
+    ENCODED_RATE,
+    LENGTH_BYTES,
+    MAX_MESSAGE_BYTES,
+    Answer,
+    CloseSound,
+    Failed,
+    OpenSound,
+    Picture,
+    PushSound,
+    SoundFrame,
+    TakePicture,
+    parse_request,
+    render,
+)
+from incamera.media.aac import SAMPLES_PER_FRAME
+from incamera.media.g711 import SAMPLE_RATE
+
+MEMORY_BYTES: Final = 768 * 1024 * 1024  # of address space; a 4K picture needs a third of what libav leaves of it
+_CHILD_LIMITS: Final = Limits(address_space_bytes=MEMORY_BYTES, open_files=16, file_size_bytes=0)
+_JPEG_QUALITY: Final = "4"  # quantiser, 2 is best and 31 worst
+_BIT_RATE: Final = 32_000
+_TOLERATED_GAP: Final = SAMPLE_RATE * 60 // 1000  # ticks; below, the camera's clock only jitters
+_LIBAV_CODECS: Final = {"PCMA": "pcm_alaw", "PCMU": "pcm_mulaw"}
+_FAULTS: Final = (av.error.FFmpegError, EOFError, MemoryError, ValueError, IndexError, OverflowError)
+
+
+def main() -> None:
+    """Serves until the edge closes stdin."""
+    av.logging.set_level(None)
+    _warm_up()
+    confine(_CHILD_LIMITS, readable=(), writable=(), may_connect=False)
+    sessions: dict[int, SoundSession] = {}
+    while (body := _read_message()) is not None:
+        try:
+            answers = _answer(parse_request(body), sessions)
+        except msgspec.MsgspecError:
+            return
+        except _FAULTS as error:
+            answers = [Failed(type(error).__name__)]
+        _write(b"".join(map(render, answers)))
+
+
+def _answer(request: object, sessions: dict[int, "SoundSession"]) -> list[Answer]:
+    match request:
+        case TakePicture(media, max_width):
+            return [Picture(decode_picture(media, max_width))]
+        case OpenSound(session, codec):
+            sessions[session] = SoundSession(session, codec)
+        case PushSound(session, presentation_time, data) if session in sessions:
+            return list(sessions[session].push(presentation_time, data))
+        case CloseSound(session):
+            sessions.pop(session, None)
+    return []
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def decode_picture(media: bytes, max_width: int) -> bytes:
+    """The first picture as JPEG; raises one of many errors if there is none."""
+    opened: Any = av.open(io.BytesIO(media), format="mp4")
+    with opened as container:
+        container.streams.video[0].thread_count = 1
+        frame = next(iter(container.decode(video=0)), None)
+    if frame is None:
+        raise EOFError("no picture came out")
+    return _render_jpeg(frame, max_width)
+
+
+def _render_jpeg(frame: Any, max_width: int) -> bytes:
+    width = min(frame.width, max_width) // 2 * 2
+    height = max(2, round(frame.height * width / frame.width / 2) * 2)
+    encoder = _codec("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.options = {"qmin": _JPEG_QUALITY, "qmax": _JPEG_QUALITY}
+    picture = frame.reformat(width=width, height=height, format="yuvj420p")
+    picture.pts = 0
+    return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+
+
+# --- sound ----------------------------------------------------------------------------------------------------------
+
+
+class SoundSession:
+    """G.711 in, AAC-LC out, for one camera. Times follow the camera's, gaps included."""
+
+    def __init__(self, session: int, codec: str) -> None:
+        self._session = session
+        self._decoder = _codec(_LIBAV_CODECS[codec], "r")
+        self._decoder.sample_rate, self._decoder.layout = SAMPLE_RATE, "mono"
+        self._resampler: Any = av.AudioResampler(
+            format="fltp", layout="mono", rate=ENCODED_RATE, frame_size=SAMPLES_PER_FRAME
+        )
+        self._encoder = _codec("aac", "w")
+        self._encoder.sample_rate, self._encoder.layout, self._encoder.format = ENCODED_RATE, "mono", "fltp"
+        self._encoder.bit_rate = _BIT_RATE
+        self._expected: int | None = None  # presentation time of the next unit if nothing is missing
+        self._next_frame = -SAMPLES_PER_FRAME  # the encoder's first frame only primes the decoder
+
+    def push(self, presentation_time: int, data: bytes) -> list[SoundFrame]:
+        """The frames that one unit completes, mostly none or one."""
+        if self._expected is None:
+            self._next_frame += presentation_time * ENCODED_RATE // SAMPLE_RATE
+        elif abs(gap := presentation_time - self._expected) > _TOLERATED_GAP:
+            self._next_frame += gap * ENCODED_RATE // SAMPLE_RATE
+        else:
+            presentation_time = self._expected
+        self._expected = presentation_time + len(data)
+        frames: list[SoundFrame] = []
+        for decoded in self._decoder.decode(av.Packet(data)):
+            decoded.pts = None
+            for resampled in self._resampler.resample(decoded):
+                resampled.pts = None
+                for packet in self._encoder.encode(resampled):
+                    frames.append(SoundFrame(self._session, self._next_frame, bytes(packet)))
+                    self._next_frame += SAMPLES_PER_FRAME
+        return frames
+
+
+def _codec(name: str, mode: Literal["r", "w"]) -> Any:
+    """PyAV's type of a codec context does not know the fields of its kinds, so it is Any."""
+    return av.CodecContext.create(name, mode)
+
+
+# --- stdin and stdout -----------------------------------------------------------------------------------------------
+
+
+def _warm_up() -> None:
+    """Lets libav load whatever it loads late, while files can still be opened."""
+    SoundSession(0, "PCMA").push(0, bytes(8 * SAMPLES_PER_FRAME))
+    _render_jpeg(av.VideoFrame(16, 16, "yuv420p"), 16)
+
+
+def _read_message() -> bytes | None:
+    length = int.from_bytes(_read_exactly(LENGTH_BYTES), "big")
+    if not 0 < length <= MAX_MESSAGE_BYTES:
+        return None
+    body = _read_exactly(length)
+    return body if len(body) == length else None
+
+
+def _read_exactly(count: int) -> bytes:
+    parts: list[bytes] = []
+    while count:
+        part = os.read(0, min(count, 1 << 20))
+        if not part:
+            break
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _write(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]

@@ -1,0 +1,291 @@
+"""One WebSocket connection from the edge to its server, without knowing what is said over it.
+
+`open_link` dials, checks the certificate before a byte is sent, and waits for the 101 (servers drop what comes early).
+Media goes out by `send_media`: one write per chunk, no task switch. `is_idle` and `stalled_s` tell how the line copes.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from incamera.edge.errors import CertificateUnknown, EdgeError, NotAnIncameraServer, ServerUnreachable
+from incamera.edge.server_address import UPLINK_TARGET, ServerAddress
+from incamera.protocol import websocket
+from incamera.protocol.messages import MAX_MESSAGE_BYTES
+from incamera.protocol.websocket import Binary, Close, FrameReader, Ping, Text, UpgradeFailed, WebSocketViolation
+
+_CONNECT_TIMEOUT_S: Final = 10.0
+_HIGH_WATER_BYTES: Final = 128 * 1024
+_NOT_SENT_LOW_WATER_BYTES: Final = 128 * 1024  # else the kernel hides megabytes, that is seconds, of media (facts 3.11)
+_TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateExpectation:
+    """What the server's certificate must be: one with this SHA-256 (or its start), else one this machine trusts."""
+
+    sha256_prefix: str  # hexadecimal, lower case; empty: only the machine's trust counts
+
+
+@dataclass(slots=True)
+class LinkEvents:
+    """Who hears of the link. Plain calls from the event loop."""
+
+    on_text: Callable[[bytes], None]
+    on_drained: Callable[[], None]  # everything written has left for the kernel
+    on_closed: Callable[[str, bool], None]  # words for the log; whether the server said it is stopping
+
+
+class Link(asyncio.Protocol):
+    """The client's end of a WebSocket."""
+
+    def __init__(self, address: ServerAddress, monotonic: Callable[[], float]) -> None:
+        self._address = address
+        self._monotonic = monotonic
+        self._key = websocket.new_key()
+        self._head = b""
+        self._upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reader = FrameReader(is_server=False, max_message_bytes=MAX_MESSAGE_BYTES)
+        self._transport: asyncio.Transport | None = None
+        self._events: LinkEvents | None = None
+        self._early: list[Text] = []
+        self._paused_at: float | None = None
+        self._close: Close | None = None
+        self.certificate_sha256 = b""  # of the server; empty without TLS
+        self.last_received_s = monotonic()
+
+    # --- asyncio's side ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES, low=0)
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOT_SENT_LOW_WATER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        self.last_received_s = self._monotonic()
+        if not self._upgraded.done():
+            data = self._receive_head(data)
+        if data:
+            self._receive_frames(data)
+
+    def pause_writing(self) -> None:
+        self._paused_at = self._monotonic()
+
+    def resume_writing(self) -> None:
+        self._paused_at = None
+        if self._events is not None:
+            self._events.on_drained()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        words = _words(error) if error is not None else "it hung up"
+        is_stopping = False
+        if self._close is not None:
+            words = self._close.reason or f"it closed with code {self._close.code}"
+            is_stopping = self._close.code in (websocket.GOING_AWAY, websocket.SERVICE_RESTART)
+        if not self._upgraded.done():
+            self._upgraded.set_exception(ServerUnreachable(words))
+        events, self._events = self._events, None
+        if events is not None:
+            events.on_closed(words, is_stopping)
+
+    # --- what the uplink uses ---
+
+    async def upgrade(self) -> None:
+        """Becomes a WebSocket, or raises ServerUnreachable or NotAnIncameraServer."""
+        assert self._transport is not None
+        self._transport.write(websocket.render_upgrade_request(self._address.host_header, UPLINK_TARGET, self._key))
+        await self._upgraded
+
+    def listen(self, events: LinkEvents) -> None:
+        """From now on `events` hears what comes; what came early is told at once."""
+        self._events = events
+        early, self._early = self._early, []
+        for message in early:
+            events.on_text(message.data)
+
+    def send_text(self, text: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(websocket.render_text(text, is_client=True))
+
+    def send_media(self, header: bytes, payload: bytes) -> None:
+        """One binary message of a small header and a payload, which is not copied."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            frame = websocket.render_binary_header(len(header) + len(payload), is_client=True)
+            transport.writelines((frame + header, payload))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was written has left for the kernel."""
+        return self._transport is not None and self._transport.get_write_buffer_size() == 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def stalled_s(self) -> float:
+        """For how long writing has had to wait; 0 while the line takes all we give it."""
+        return 0.0 if self._paused_at is None else self._monotonic() - self._paused_at
+
+    def close(self, code: int = websocket.NORMAL, reason: str = "") -> None:
+        """Says good-bye and hangs up once all is written."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(websocket.render_close(code, reason, is_client=True))
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Hangs up now: a line that does not answer would never finish writing."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- inside ---
+
+    def _receive_head(self, data: bytes) -> bytes:
+        self._head += data
+        end = self._head.find(b"\r\n\r\n") + 4
+        if end < 4:
+            if len(self._head) > websocket.MAX_HEAD_BYTES:
+                self._fail(NotAnIncameraServer("its answer has no end"))
+            return b""
+        try:
+            websocket.parse_upgrade_response(self._head[:end], self._key)
+        except UpgradeFailed as failure:
+            is_passing = failure.status is not None and failure.status >= 500
+            self._fail(ServerUnreachable(str(failure)) if is_passing else NotAnIncameraServer(str(failure)))
+            return b""
+        self._upgraded.set_result(None)
+        return self._head[end:]
+
+    def _receive_frames(self, data: bytes) -> None:
+        assert self._transport is not None
+        try:
+            events = self._reader.receive(data)
+        except WebSocketViolation as violation:
+            self.close(violation.close_code, str(violation))
+            return
+        for event in events:
+            match event:
+                case Text():
+                    if self._events is None:
+                        self._early.append(event)
+                    else:
+                        self._events.on_text(event.data)
+                case Binary():
+                    self.close(websocket.UNSUPPORTED, "an edge takes no binary messages")
+                case Ping(payload):
+                    self._transport.write(websocket.render_pong(payload, is_client=True))
+                case Close():
+                    self._close = event
+                    self.close(event.code)
+
+    def _fail(self, error: EdgeError) -> None:
+        if not self._upgraded.done():
+            self._upgraded.set_exception(error)
+        self.abort()
+
+
+async def open_link(
+    address: ServerAddress, expectation: CertificateExpectation, monotonic: Callable[[], float]
+) -> Link:
+    """A WebSocket to the server's uplink; raises ServerUnreachable, CertificateUnknown or NotAnIncameraServer."""
+    link: Link | None = None
+    try:
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            link = await _dial(address, _any_certificate() if address.is_tls else None, monotonic)
+            if address.is_tls:
+                certificate = _certificate(link)
+                if not _is_expected(certificate, expectation) and not await _is_trusted(address, certificate):
+                    raise CertificateUnknown
+                link.certificate_sha256 = hashlib.sha256(certificate).digest()
+            await link.upgrade()
+            return link
+    except TimeoutError as error:
+        _give_up(link)
+        raise ServerUnreachable("it does not answer") from error
+    except BaseException:
+        _give_up(link)
+        raise
+
+
+async def _dial(address: ServerAddress, tls: ssl.SSLContext | None, monotonic: Callable[[], float]) -> Link:
+    loop = asyncio.get_running_loop()
+    server_hostname = address.host if tls is not None else None
+    try:
+        _, link = await loop.create_connection(
+            lambda: Link(address, monotonic), address.host, address.port, ssl=tls, server_hostname=server_hostname
+        )
+    except ssl.SSLError as error:
+        raise ServerUnreachable("it does not speak TLS there, or an old one") from error
+    except OSError as error:
+        raise ServerUnreachable(_words(error)) from error
+    return link
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """TLS without a chain check: the certificate itself is compared, before anything is sent."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _certificate(link: Link) -> bytes:
+    assert link._transport is not None
+    certificate = link._transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    if certificate is None:
+        raise CertificateUnknown
+    return bytes(certificate)
+
+
+def _is_expected(certificate: bytes, expectation: CertificateExpectation) -> bool:
+    prefix = expectation.sha256_prefix
+    return bool(prefix) and hmac.compare_digest(hashlib.sha256(certificate).hexdigest()[: len(prefix)], prefix)
+
+
+async def _is_trusted(address: ServerAddress, certificate: bytes) -> bool:
+    """Whether this machine's certificate authorities vouch for that same certificate (it may have been renewed)."""
+    try:
+        link = await _dial(address, ssl.create_default_context(), lambda: 0.0)
+    except ServerUnreachable:
+        return False
+    try:
+        return _certificate(link) == certificate
+    finally:
+        link.abort()
+
+
+def _give_up(link: Link | None) -> None:
+    if link is None:
+        return
+    if link._upgraded.done() and not link._upgraded.cancelled():
+        link._upgraded.exception()  # retrieved, so that asyncio does not complain about it later
+    else:
+        link._upgraded.cancel()
+    link.abort()
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case socket.gaierror():
+            return "its name is not known"
+        case ConnectionRefusedError():
+            return "nothing listens there"
+        case ConnectionResetError() | BrokenPipeError():
+            return "the connection was cut"
+        case TimeoutError():
+            return "it does not answer"
+        case OSError():
+            return (error.strerror or type(error).__name__).lower()
+        case _:
+            return type(error).__name__

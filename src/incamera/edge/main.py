@@ -1,0 +1,210 @@
+"""`incamera edge`: the program beside the cameras. Puts the parts together, runs them, and ends them in order.
+
+Exit status: 0 stopped by SIGTERM or SIGINT, 1 with one clear sentence when a person must act, 2 wrong usage.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import structlog
+
+from incamera import __version__
+from incamera.edge.confinement import Limits, confine, python_paths
+from incamera.edge.courier import Courier, SpoolLimits
+from incamera.edge.decoder.processes import PictureDecoder, SoundEncoders
+from incamera.edge.errors import DataDirectoryUnusable
+from incamera.edge.identity import IdentityStore, hold_data_directory
+from incamera.edge.puller import PullerTools
+from incamera.edge.server_address import EnrolmentCode, ServerAddress
+from incamera.edge.server_clock import ServerClock
+from incamera.edge.sources.base import Source
+from incamera.edge.sources.dialling import DEFAULT_RANGES, DialRanges
+from incamera.edge.sources.rtsp import rtsp_source
+from incamera.edge.supervisor import Supervisor
+from incamera.edge.uplink import Uplink, UplinkTools
+from incamera.kit.clock import Clock, SystemClock
+from incamera.kit.errors import IncameraError
+from incamera.protocol.messages import RtspSource
+
+log = structlog.get_logger(__name__)
+
+_MIB: Final = 1024 * 1024
+_LAST_ACKNOWLEDGEMENTS_S: Final = 2.0  # whoever stops us waits 5 s before it kills
+_OPEN_FILES: Final = 4096
+_KEPT_ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "HOME")
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeOptions:
+    """The command line, parsed once."""
+
+    address: ServerAddress
+    code: EnrolmentCode | None
+    data: Path
+    ranges: DialRanges
+    spool: SpoolLimits
+    is_confined: bool
+
+    @classmethod
+    def parse(cls, arguments: argparse.Namespace) -> Self:
+        """Raises one of the IncameraErrors that name what is wrong."""
+        return cls(
+            address=ServerAddress.parse(arguments.server),
+            code=EnrolmentCode.parse(arguments.code) if arguments.code else None,
+            data=Path(arguments.data).expanduser().absolute(),
+            ranges=DialRanges.parse(arguments.allow or DEFAULT_RANGES),
+            spool=SpoolLimits(arguments.memory_mib * _MIB, arguments.spool_mib * _MIB),
+            is_confined=not arguments.unconfined,
+        )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `incamera edge`."""
+    parser.add_argument("--server", required=True, metavar="URL", help="https://…; http:// on this machine only")
+    parser.add_argument("--code", metavar="CODE", help="the enrolment code; only needed the first time")
+    parser.add_argument("--data", required=True, metavar="DIR", help="this edge's own folder: its key and its spool")
+    parser.add_argument(
+        "--allow", action="append", metavar="RANGE", help="cameras may be in this address range only (repeatable)"
+    )
+    parser.add_argument("--spool-mib", type=_positive, default=2048, metavar="N", help="disk for what waits (2048)")
+    parser.add_argument("--memory-mib", type=_positive, default=64, metavar="N", help="memory for what waits (64)")
+    parser.add_argument(
+        "--unconfined", action="store_true", help="keep rights that this program does not need (to debug it)"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`incamera edge …` and `python -m incamera.edge …`."""
+    parser = argparse.ArgumentParser(prog="incamera edge", description="Runs the program beside the cameras.")
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs an edge until it is told to stop; the exit status."""
+    _set_up_logging()
+    try:
+        options = EdgeOptions.parse(arguments)
+        with hold_data_directory(options.data):
+            if options.is_confined:
+                _confine(options.data)
+            _run_loop(options)
+    except IncameraError as error:
+        print(f"incamera edge: {error}", file=sys.stderr)  # noqa: T201  # the one sentence for the person who started it
+        return 1
+    return 0
+
+
+def _run_loop(options: EdgeOptions) -> None:
+    try:
+        import uvloop
+    except ImportError:  # no wheel for this machine: slower, and just as good
+        asyncio.run(_serve(options))
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(options))
+
+
+async def _serve(options: EdgeOptions) -> None:
+    """One life of an edge."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    edge = Edge(options, SystemClock())
+    await edge.open()
+    running = asyncio.create_task(edge.run())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    try:
+        await edge.close()
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+class Edge:
+    """All parts of an edge, wired."""
+
+    def __init__(self, options: EdgeOptions, clock: Clock) -> None:
+        self._data = options.data
+        self._pictures = PictureDecoder(clock)
+        self._sounds = SoundEncoders(clock)
+        server_clock = ServerClock(clock)
+        self._courier = Courier(options.data / "spool", clock, options.spool)
+
+        def make_source(where: RtspSource, want_audio: bool) -> Source:
+            return rtsp_source(where, want_audio, clock, options.ranges)
+
+        pulling = PullerTools(clock, server_clock, make_source, self._sounds.open)
+        self._supervisor = Supervisor(self._courier, self._pictures, pulling)
+        tools = UplinkTools(self._courier, self._supervisor, server_clock, clock, f"incamera {__version__}")
+        self._uplink = Uplink(options.address, options.code, IdentityStore(options.data), tools)
+
+    async def open(self) -> None:
+        """Finds what earlier lives left; raises DataDirectoryUnusable."""
+        try:
+            await self._courier.open()
+        except OSError as error:
+            raise DataDirectoryUnusable(str(self._data), (error.strerror or "unreadable").lower()) from error
+
+    async def run(self) -> None:
+        """Until cancelled, or until the server refuses this edge for good (EdgeError)."""
+        housekeeping = asyncio.create_task(self._courier.run())
+        connecting = asyncio.create_task(self._uplink.run())
+        try:
+            await asyncio.wait((housekeeping, connecting), return_when=asyncio.FIRST_COMPLETED)
+            for task in (connecting, housekeeping):
+                if task.done():
+                    task.result()
+        finally:
+            housekeeping.cancel()
+            connecting.cancel()
+            await asyncio.gather(housekeeping, connecting, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Ends spans, waits a moment for the server, and puts the rest on the disk for the next life."""
+        await self._supervisor.close()
+        await self._courier.close(patience_s=_LAST_ACKNOWLEDGEMENTS_S)
+        self._uplink.close()
+        await self._pictures.close()
+        await self._sounds.close()
+        log.info("edge.stopped")
+
+
+def _confine(data: Path) -> None:
+    limits = Limits(open_files=_OPEN_FILES)
+    confinement = confine(
+        limits, readable=python_paths(), writable=(data,), may_connect=True, environment=_KEPT_ENVIRONMENT
+    )
+    log.info("edge.confined", holds=confinement.holds, missing=confinement.missing)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _set_up_logging() -> None:
+    """One line per event on standard error. Events carry ids and words, never addresses, names or secrets."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,87 @@
+"""Wall times of pictures, and sound kept in step with them (design: `docs/design/uplink.md`, "Time").
+
+Arrival times jitter with the network and with the camera's own buffering; decode times do not, but follow a clock that
+drifts. So a picture's wall time is predicted from the decode time and drawn gently towards its arrival.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+_GENTLE: Final = 64  # a picture that came late moves the estimate by 1/64 of its lateness …
+_FIRM: Final = 4  # … one that came early by 1/4: it cannot have come before it was taken
+_JUMP_US: Final = 1_000_000
+
+
+class PictureClock:
+    """Wall times, in microseconds, of the samples of one track in one run; strictly increasing.
+
+    They follow the arrivals within a second, so none lies further in the future than that.
+    """
+
+    def __init__(self, timescale: int) -> None:
+        self._timescale = timescale
+        self._decode_time = 0
+        self._wall_us: int | None = None
+
+    def wall_us(self, decode_time: int, arrival_us: int) -> int:
+        """Wall time of the sample with this decode time, whose last byte came at `arrival_us`."""
+        previous = self._wall_us
+        if previous is None:
+            wall_us = arrival_us
+        else:
+            step_us = (decode_time - self._decode_time) * 1_000_000 // self._timescale
+            wall_us = max(previous + 1, _drawn_towards(previous + step_us, arrival_us))
+        self._decode_time, self._wall_us = decode_time, wall_us
+        return wall_us
+
+
+def _drawn_towards(predicted_us: int, arrival_us: int) -> int:
+    error_us = arrival_us - predicted_us
+    if abs(error_us) > _JUMP_US:
+        return arrival_us
+    return predicted_us + error_us // (_GENTLE if error_us > 0 else _FIRM)
+
+
+_TOLERATED_DRIFT_S: Final = 0.040
+_GOOD_ENOUGH_S: Final = 0.005
+_LARGEST_STEP: Final = 0.02  # of a frame's duration: inaudible, and the picture never waits for the sound
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPoint:
+    """A moment of one track on the camera's clock, from an RTCP sender report."""
+
+    decode_s: float  # on the run's time line, where the track's own offset is already applied
+    camera_s: float
+
+
+class SoundAligner:
+    """How far sound must move, in seconds, to stay with the picture: by tiny steps of its decode times only."""
+
+    def __init__(self) -> None:
+        self._missing_s = 0.0
+        self._is_correcting = False
+        self._shift_s = 0.0
+
+    @property
+    def shift_s(self) -> float:
+        """What was added to the sound's decode times so far."""
+        return self._shift_s
+
+    def observe(self, picture: TrackPoint, sound: TrackPoint) -> None:
+        """Compares both tracks' latest sender reports: equal camera times must have equal decode times."""
+        where_it_is = sound.decode_s + self._shift_s
+        where_it_belongs = picture.decode_s + (sound.camera_s - picture.camera_s)
+        self._missing_s = where_it_belongs - where_it_is
+        if abs(self._missing_s) > _TOLERATED_DRIFT_S:
+            self._is_correcting = True
+
+    def step(self, frame_duration_s: float) -> float:
+        """To be called once per frame of sound; the total shift in seconds from this frame on."""
+        if self._is_correcting:
+            largest = frame_duration_s * _LARGEST_STEP
+            step = max(-largest, min(largest, self._missing_s))
+            self._shift_s += step
+            self._missing_s -= step
+            self._is_correcting = abs(self._missing_s) > _GOOD_ENOUGH_S
+        return self._shift_s
