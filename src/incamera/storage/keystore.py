@@ -81,6 +81,10 @@ class KeyStore:
     def is_destroyed(self, name: str) -> bool:
         return self._is_destroyed(name_digest(name))
 
+    def names_destroyed(self, names: Iterable[str]) -> set[str]:
+        """Those of these names that have a tombstone."""
+        return {name for name in names if self.is_destroyed(name)}
+
     def find(self, name: str) -> list[WrappedKey]:
         """All wrapped copies; empty if there is no such key."""
         rows = self._db.execute(

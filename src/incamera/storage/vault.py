@@ -168,6 +168,11 @@ def _account_name(account_id: UUID) -> str:
     return f"account/{account_id}"
 
 
+def _parse_hour(name: str) -> HourRef:
+    _, device, epoch, channel, hour = name.split("/")
+    return HourRef(UUID(channel), EpochRef(UUID(device), int(epoch)), int(hour))
+
+
 def derive_key(secret: bytes, label: bytes) -> bytes:
     """HKDF-SHA256 (RFC 5869) to 32 bytes."""
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"incamera 1 " + label).derive(secret)
@@ -310,6 +315,11 @@ class Vault:
         return self._purposes.backup
 
     @property
+    def media_key(self) -> ScopeKey:
+        """Seals the labels of media files: what a file is, never what is in it."""
+        return self._purposes.media
+
+    @property
     def spool_public_key(self) -> bytes:
         """Raw X25519: edges wrap the keys of their spools to it."""
         return self._purposes.spool.public_key().public_bytes_raw()
@@ -371,6 +381,17 @@ class Vault:
             return await self._get(hour.name, await self.epoch_key(hour.epoch.device_id, hour.epoch.number))
         except (KeyNotFound, KeyDestroyed):
             return None
+
+    async def destroyed_hours(self, hours: Iterable[HourRef]) -> list[HourRef]:
+        """Those of them that were destroyed."""
+        asked = list(hours)
+        names = await self._on_thread(self._store.names_destroyed, [hour.name for hour in asked])
+        return [hour for hour in asked if hour.name in names]
+
+    async def hours_before(self, hour: int) -> list[HourRef]:
+        """Every hour key that exists for an hour earlier than this one."""
+        found = [_parse_hour(name) for name in await self._on_thread(self._store.names, "hour")]
+        return [ref for ref in found if ref.hour < hour]
 
     async def create_item_key(self, item: ItemRef) -> ScopeKey:
         """Durable when this returns."""

@@ -1,0 +1,258 @@
+"""After a crash or a restored database: files and index agree again, before anything is served.
+
+- Row `open`, left behind: the file is cut at the first record that does not open, gets its footer, and is closed.
+- File without row (the commit was lost in a power cut, or the database is older than the media): it names itself by
+  its sealed label, and gets its row back. Without a key for its hour it is garbage and goes.
+- Row without file: the stretch is shown as damaged, unless its hour was erased anyway.
+"""
+
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from incamera.privacy import open_session
+from incamera.protocol.messages import GapCause
+from incamera.recording import repository
+from incamera.recording.erasure import Eraser
+from incamera.recording.errors import MediaFolderEmpty
+from incamera.recording.model import Segment, SegmentState, segment_path
+from incamera.recording.segment import (
+    HEADER_BYTES,
+    Binding,
+    NotASegment,
+    Opening,
+    Scan,
+    SegmentIndex,
+    SegmentOpener,
+    SegmentSealer,
+    parse_header,
+    scan,
+)
+from incamera.recording.writer import VolumeWriter
+from incamera.storage.data_directory import sync_folder
+from incamera.storage.database import Database
+from incamera.storage.vault import KeyDestroyed, ScopeKey, Vault
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A whole file again."""
+
+    opening: Opening
+    index: SegmentIndex
+    footer_offset: int
+    size_bytes: int
+
+
+@dataclass(slots=True)
+class RecoveryReport:
+    """What recovery did, in numbers."""
+
+    closed: int = 0
+    adopted: int = 0
+    removed: int = 0
+    missing: int = 0
+    erased_epochs: int = 0
+
+
+class Recovery:
+    """Brings index and files together. Owns nothing: the recorder lends it everything."""
+
+    def __init__(self, database: Database, vault: Vault, folder: Path, writer: VolumeWriter, eraser: Eraser) -> None:
+        self._database, self._vault, self._folder = database, vault, folder
+        self._writer, self._eraser = writer, eraser
+
+    async def run(self) -> RecoveryReport:
+        """Everything, at start. No span may be open yet."""
+        report = RecoveryReport()
+        await self._finish_erasures(report)
+        async with open_session(self._database, "B5.record", writes=False) as db:
+            left_open = await repository.list_open(db)
+        on_disk = set(await self._writer.run(lambda: list(list_segments(self._folder))))
+        await self._refuse_empty_folder(on_disk, len(left_open))
+        for segment in left_open:
+            await self.recover(segment, report)
+        await self._reconcile(on_disk, report)
+        if report != RecoveryReport():
+            log.info(
+                "recording.recovered",
+                closed=report.closed,
+                adopted=report.adopted,
+                removed=report.removed,
+                missing=report.missing,
+            )
+        return report
+
+    async def recover(self, segment: Segment, report: RecoveryReport) -> None:
+        """One segment that was left open."""
+        repaired = await self._repair(Binding(segment.id, segment.hour, segment.stream))
+        if repaired is None:
+            await self._eraser.remove([segment.id])
+            report.removed += 1
+            return
+        await self._save(_closed(segment, repaired))
+        report.closed += 1
+
+    async def _finish_erasures(self, report: RecoveryReport) -> None:
+        """Keys that were destroyed before the program stopped: their files follow now."""
+        async with open_session(self._database, "B5.record", writes=False) as db:
+            epochs = await repository.epochs(db)
+            extents = await repository.hours_before(db, 1 << 40)
+        dead = set()
+        for epoch in epochs:
+            try:
+                await self._vault.epoch_key(epoch.device_id, epoch.number)
+            except KeyDestroyed:
+                dead.add(epoch)
+                await self._eraser.erase_epoch(epoch)
+                report.erased_epochs += 1
+        gone = await self._vault.destroyed_hours([extent.hour for extent in extents if extent.hour.epoch not in dead])
+        await self._eraser.erase_hours(gone)
+
+    async def _refuse_empty_folder(self, on_disk: set[UUID], left_open: int) -> None:
+        async with open_session(self._database, "B5.record", writes=False) as db:
+            segments, _ = await repository.totals(db)
+        if not on_disk and segments > left_open:
+            raise MediaFolderEmpty(self._folder, segments)
+
+    async def _reconcile(self, on_disk: set[UUID], report: RecoveryReport) -> None:
+        async with open_session(self._database, "B5.record", writes=False) as db:
+            known = await repository.all_ids(db)
+        for segment_id in on_disk - known:
+            # A left-open row removed above took its file along.
+            if await self._writer.run(segment_path(self._folder, segment_id).exists):
+                await self._adopt(segment_id, report)
+        for segment_id in known - on_disk:
+            await self._missing(segment_id, report)
+
+    async def _adopt(self, segment_id: UUID, report: RecoveryReport) -> None:
+        path = segment_path(self._folder, segment_id)
+        binding = await self._writer.run(lambda: read_binding(path, segment_id, self._vault.media_key))
+        repaired = None if binding is None else await self._repair(binding)
+        if binding is None or repaired is None:
+            await self._writer.run(lambda: path.unlink(missing_ok=True))
+            report.removed += 1
+            return
+        await self._save(_adopted(binding, repaired))
+        report.adopted += 1
+
+    async def _missing(self, segment_id: UUID, report: RecoveryReport) -> None:
+        async with open_session(self._database, "B5.record") as db:
+            segment = await repository.find(db, segment_id)
+            if segment is None:
+                return
+            await repository.mark_damaged(db, segment_id, segment.started_us, segment.ended_us)
+        if segment.damaged_us is None:
+            report.missing += 1
+
+    async def _repair(self, binding: Binding) -> Repaired | None:
+        key = await self._vault.find_hour_key(binding.hour)
+        if key is None:
+            return None
+        path = segment_path(self._folder, binding.segment_id)
+        return await self._writer.run(lambda: repair_file(path, binding, key))
+
+    async def _save(self, segment: Segment) -> None:
+        async with open_session(self._database, "B5.record") as db:
+            await repository.save(db, segment)
+
+
+def list_segments(folder: Path) -> Iterator[UUID]:
+    """Ids of all segment files; anything else in the folder is left alone."""
+    for part in os.scandir(folder):
+        if not part.is_dir() or len(part.name) != 2:
+            continue
+        for entry in os.scandir(part.path):
+            with suppress(ValueError):
+                segment_id = UUID(hex=entry.name)
+                if segment_path(folder, segment_id) == Path(entry.path):
+                    yield segment_id
+
+
+def read_binding(path: Path, segment_id: UUID, media_key: ScopeKey) -> Binding | None:
+    """What a file says that it is; None if it is no segment of ours, or carries another's name."""
+    try:
+        with path.open("rb") as file:
+            binding = parse_header(file.read(HEADER_BYTES), media_key)
+    except (OSError, NotASegment):
+        return None
+    return binding if binding.segment_id == segment_id else None
+
+
+def repair_file(path: Path, binding: Binding, hour_key: ScopeKey) -> Repaired | None:
+    """Cuts a file after its last sound record and gives it a footer; None if it holds no chunk."""
+    try:
+        found, size = scan_file(path, binding, hour_key)
+    except (FileNotFoundError, NotASegment):
+        return None
+    if not len(found.index):
+        return None
+    if not found.has_footer:
+        size = _close_at(path, SegmentSealer(hour_key, binding).seal_footer(found.index, found.end), found.end)
+    return Repaired(found.opening, found.index, found.end, size)
+
+
+def scan_file(path: Path, binding: Binding, hour_key: ScopeKey) -> tuple[Scan, int]:
+    """Reads a file record by record; its size goes with it. Raises NotASegment."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < HEADER_BYTES:
+            raise NotASegment("the file is shorter than a header")
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped with the last view of it
+        return scan(SegmentOpener(hour_key, binding), data), size
+
+
+def _close_at(path: Path, footer: bytes, offset: int) -> int:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.ftruncate(descriptor, offset)
+        written = os.pwrite(descriptor, footer, offset)
+        if written < len(footer):
+            os.pwrite(descriptor, footer[written:], offset + written)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+    return offset + len(footer)
+
+
+def _closed(segment: Segment, repaired: Repaired) -> Segment:
+    index = repaired.index
+    return replace(
+        segment,
+        state=SegmentState.CLOSED,
+        ended_us=max(index.wall_us),
+        next_sequence=index.first_sequence + len(index),
+        footer_offset=repaired.footer_offset,
+        size_bytes=repaired.size_bytes,
+        end_cause=GapCause.SERVER_STOPPED,
+    )
+
+
+def _adopted(binding: Binding, repaired: Repaired) -> Segment:
+    opening, index = repaired.opening, repaired.index
+    segment = Segment(
+        id=binding.segment_id,
+        hour=binding.hour,
+        stream=binding.stream,
+        run_id=opening.run_id,
+        span_id=opening.span_id,
+        state=SegmentState.OPEN,
+        started_us=index.wall_us[0],
+        ended_us=index.wall_us[0],
+        first_sequence=index.first_sequence,
+        next_sequence=index.first_sequence,
+        footer_offset=0,
+        size_bytes=0,
+        gap_cause=opening.gap_cause,
+        end_cause=None,
+    )
+    return _closed(segment, repaired)

@@ -1,0 +1,65 @@
+"""The index of recordings: one row per segment. Ids and times only; what was recorded lies in the sealed file."""
+
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from incamera.privacy import not_personal, personal
+from incamera.storage.database import Base
+
+_INDEX = personal("B5.record/recording_index")
+_PATH = personal("B5.record/segment_path")
+_CHANNEL = personal("B5.record/channel_id")
+
+
+class SegmentRow(Base):
+    """See `model.Segment`. Kept in step with the files by `recovery`, deleted with its hour by `erasure`."""
+
+    __tablename__ = "segment"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, info=_PATH)
+    device_id: Mapped[UUID] = mapped_column(info=not_personal("random id of a device"))
+    epoch: Mapped[int] = mapped_column(info=not_personal("counts ownership periods of a device"))
+    channel_id: Mapped[UUID] = mapped_column(info=_CHANNEL)
+    hour: Mapped[int] = mapped_column(info=_INDEX)
+    stream: Mapped[str] = mapped_column(info=not_personal("which of a camera's streams"))
+    run_id: Mapped[UUID] = mapped_column(info=not_personal("random id of a run"))
+    span_id: Mapped[UUID] = mapped_column(info=not_personal("random id of a span"))
+    state: Mapped[str] = mapped_column(info=not_personal("whether the file is complete"))
+    started_us: Mapped[int] = mapped_column(BigInteger, index=True, info=_INDEX)
+    ended_us: Mapped[int] = mapped_column(BigInteger, info=_INDEX)
+    first_sequence: Mapped[int] = mapped_column(BigInteger, info=not_personal("counts chunks of a span"))
+    next_sequence: Mapped[int] = mapped_column(BigInteger, info=not_personal("counts chunks of a span"))
+    footer_offset: Mapped[int] = mapped_column(BigInteger, info=not_personal("place in a file"))
+    size_bytes: Mapped[int] = mapped_column(BigInteger, info=_INDEX)
+    gap_cause: Mapped[str] = mapped_column(info=_INDEX)
+    end_cause: Mapped[str | None] = mapped_column(info=_INDEX)
+    is_protected: Mapped[bool] = mapped_column(default=False, info=not_personal("whether a full disk spares it"))
+    damaged_from_us: Mapped[int | None] = mapped_column(BigInteger, info=not_personal("which bytes no longer open"))
+    damaged_to_us: Mapped[int | None] = mapped_column(BigInteger, info=not_personal("which bytes no longer open"))
+
+
+# The timeline is answered from this index alone (measured with a million rows: docs/design/segments.md).
+Index(
+    "ix_segment_timeline",
+    SegmentRow.channel_id,
+    SegmentRow.stream,
+    SegmentRow.started_us,
+    SegmentRow.ended_us,
+    SegmentRow.gap_cause,
+    SegmentRow.end_cause,
+)
+Index("ix_segment_hour", SegmentRow.channel_id, SegmentRow.hour, SegmentRow.started_us)
+Index("ix_segment_epoch", SegmentRow.device_id, SegmentRow.epoch)
+Index("ix_segment_span", SegmentRow.span_id, SegmentRow.next_sequence)
+_is_open = SegmentRow.state == "open"
+Index("ix_segment_open", SegmentRow.state, sqlite_where=_is_open, postgresql_where=_is_open)
+_is_damaged = SegmentRow.damaged_from_us.is_not(None)
+Index(
+    "ix_segment_damaged",
+    SegmentRow.channel_id,
+    SegmentRow.damaged_from_us,
+    sqlite_where=_is_damaged,
+    postgresql_where=_is_damaged,
+)
