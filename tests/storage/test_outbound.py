@@ -78,7 +78,8 @@ async def test_hosts_of_another_slot_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1", "::ffff:127.0.0.1", "224.0.0.1", "0.0.0.0"]
+    "address",
+    ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1", "::ffff:127.0.0.1", "224.0.0.1", "0.0.0.0"],
 )
 async def test_name_that_leads_inside_is_refused(address: str, connections: list[Any]) -> None:
     outbound = Outbound({"mail": frozenset({"mail.example:443"})}, resolve=_resolver("9.9.9.9", address))
@@ -89,9 +90,7 @@ async def test_name_that_leads_inside_is_refused(address: str, connections: list
 
 async def test_connects_to_the_checked_address_under_the_name(web_server: int, connections: list[Any]) -> None:
     name = f"mail.example:{web_server}"
-    outbound = Outbound(
-        {"mail": frozenset({name})}, resolve=_resolver("127.0.0.1"), allow_private=frozenset({"mail"})
-    )
+    outbound = Outbound({"mail": frozenset({name})}, resolve=_resolver("127.0.0.1"), allow_private=frozenset({"mail"}))
     async with outbound.client("mail") as client:
         response = await client.get(f"http://{name}/")
     assert response.text == f"Host: {name}"
