@@ -1,0 +1,124 @@
+/** All devices of the account, kept current by the server's event stream. */
+import { ApiProblem, request, Unreachable } from "../api/client";
+import type { Channel, Device, Page } from "../api/model";
+import { connection } from "./connection.svelte";
+import { session } from "./session.svelte";
+
+type Status = "idle" | "loading" | "ready" | "failed";
+
+class Devices {
+  status = $state<Status>("idle");
+  items = $state.raw<readonly Device[]>([]);
+  private events: EventSource | null = null;
+
+  constructor() {
+    connection.whenBack(() => {
+      if (this.status !== "idle") void this.load();
+    });
+  }
+
+  /** Loads the list and follows its changes until `stop`. */
+  start(): void {
+    if (this.events) return;
+    this.status = "loading";
+    void this.load();
+    this.follow();
+  }
+
+  stop(): void {
+    this.events?.close();
+    this.events = null;
+    this.items = [];
+    this.status = "idle";
+  }
+
+  async load(): Promise<void> {
+    try {
+      this.items = sorted(await everyPage());
+      this.status = "ready";
+    } catch (error) {
+      if (error instanceof ApiProblem && error.status === 401) session.end();
+      else if (this.items.length === 0) this.status = "failed";
+      if (!(error instanceof ApiProblem || error instanceof Unreachable)) throw error;
+    }
+  }
+
+  put(device: Device): void {
+    if (device.removed_until !== null) {
+      this.forget(device.id);
+      return;
+    }
+    this.items = sorted([...this.items.filter((known) => known.id !== device.id), device]);
+  }
+
+  forget(id: string): void {
+    this.items = this.items.filter((device) => device.id !== id);
+  }
+
+  find(id: string): Device | null {
+    return this.items.find((device) => device.id === id) ?? null;
+  }
+
+  findChannel(channelId: string): { device: Device; channel: Channel } | null {
+    for (const device of this.items) {
+      const channel = device.channels.find((candidate) => candidate.id === channelId);
+      if (channel) return { device, channel };
+    }
+    return null;
+  }
+
+  private follow(): void {
+    const events = new EventSource("/api/v1/events");
+    let wasLost = false;
+    events.onopen = () => {
+      connection.reached();
+      if (wasLost) void this.load(); // what changed meanwhile was not told
+      wasLost = false;
+    };
+    events.onerror = () => {
+      wasLost = true;
+      if (events.readyState !== EventSource.CLOSED) return;
+      // The browser gives up after an HTTP error: signed out, or a server that restarts behind a proxy.
+      events.close();
+      setTimeout(() => {
+        if (this.events !== events) return;
+        this.follow();
+        void this.load();
+      }, 3000);
+    };
+    events.addEventListener("device", (event: MessageEvent<string>) => this.put(JSON.parse(event.data) as Device));
+    events.addEventListener("removed", (event: MessageEvent<string>) =>
+      this.forget((JSON.parse(event.data) as { id: string }).id),
+    );
+    events.addEventListener("watching", (event: MessageEvent<string>) => this.setWatching(event.data));
+    this.events = events;
+  }
+
+  private setWatching(data: string): void {
+    const { channel_id, watching } = JSON.parse(data) as { channel_id: string; watching: number };
+    this.items = this.items.map((device) =>
+      device.channels.some((channel) => channel.id === channel_id)
+        ? { ...device, channels: device.channels.map((c) => (c.id === channel_id ? { ...c, watching } : c)) }
+        : device,
+    );
+  }
+}
+
+async function everyPage(): Promise<Device[]> {
+  const all: Device[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<Device> = await request("GET", "/api/v1/devices", cursor ? { query: { cursor } } : {});
+    all.push(...page.items.filter((device) => device.removed_until === null));
+    cursor = page.next;
+  } while (cursor !== null);
+  return all;
+}
+
+/** A doorbell leads, it is the one people wait for; the rest in the order they came. */
+function sorted(devices: Device[]): Device[] {
+  const rank = { doorbell: 0, camera: 1, recorder: 2 };
+  return devices.sort((a, b) => rank[a.kind] - rank[b.kind] || a.registered_at.localeCompare(b.registered_at));
+}
+
+export const devices = new Devices();

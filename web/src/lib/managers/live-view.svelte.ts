@@ -1,0 +1,200 @@
+/**
+ * One live picture on the page, for a tile or the camera page: which stream, which player, and what to say.
+ *
+ *   idle ─start─► starting ─picture─► playing ⇄ waiting (line or camera lost, comes back by itself)
+ *                    └──────► stopped | refused | unsupported   (until started again)
+ */
+import type { Channel } from "../api/model";
+import { canPlay, type LiveEvent, LivePlayer, LowDelayPlayer, type Run, SoundPlayer, type StopReason, type Subscription } from "../player";
+import { liveSocket } from "./live";
+
+export type LiveStatus = "idle" | "starting" | "playing" | "waiting" | "stopped" | "refused" | "unsupported";
+
+export interface LiveElements {
+  readonly video: HTMLVideoElement;
+  readonly canvas?: HTMLCanvasElement;
+  readonly audio?: HTMLAudioElement;
+}
+
+export interface LiveChoice {
+  readonly stream: "main" | "sub";
+  readonly lowDelay?: boolean;
+}
+
+export class LiveView {
+  status = $state<LiveStatus>("idle");
+  stopReason = $state<StopReason | null>(null);
+  refusal = $state<string | null>(null);
+  isLowDelay = $state(false);
+  isSoundOn = $state(false);
+  soundRefusal = $state<string | null>(null);
+  size = $state<{ width: number; height: number } | null>(null);
+
+  private elements: LiveElements | null = null;
+  private channel: Channel | null = null;
+  private player: LivePlayer | LowDelayPlayer | null = null;
+  private sound: SoundPlayer | null = null;
+  private picture: Subscription | null = null;
+  private soundSubscription: Subscription | null = null;
+  private stream: "main" | "sub" = "main";
+
+  start(channel: Channel, elements: LiveElements, choice: LiveChoice): void {
+    this.stop();
+    this.channel = channel;
+    this.elements = elements;
+    this.stream = choice.stream === "sub" && channel.has_sub ? "sub" : "main";
+    this.status = "starting";
+    this.isLowDelay = (choice.lowDelay ?? false) && elements.canvas !== undefined;
+    this.player = this.isLowDelay ? this.lowDelayPlayer(elements) : this.smoothPlayer(elements);
+    this.subscribe();
+  }
+
+  stop(): void {
+    this.turnSoundOff();
+    this.picture?.close();
+    this.player?.close();
+    this.picture = null;
+    this.player = null;
+    this.status = "idle";
+    this.stopReason = null;
+    this.refusal = null;
+    this.size = null;
+  }
+
+  pause(): void {
+    this.player?.pause();
+  }
+
+  resume(): void {
+    this.player?.resume();
+  }
+
+  /** Must run inside a gesture: browsers play sound only after one. Plays with the smooth picture. */
+  turnSoundOn(volume: number): void {
+    const { channel, elements, player } = this;
+    if (!channel || !elements?.audio || !(player instanceof LivePlayer) || this.sound) return;
+    elements.audio.volume = volume;
+    const sound = new SoundPlayer(elements.audio, elements.video, player.origin);
+    this.sound = sound;
+    this.isSoundOn = true;
+    this.soundRefusal = null;
+    this.soundSubscription = liveSocket.subscribe(channel.id, "audio", (event) => this.hear(event, sound));
+  }
+
+  turnSoundOff(): void {
+    this.soundSubscription?.close();
+    this.sound?.close();
+    this.soundSubscription = null;
+    this.sound = null;
+    this.isSoundOn = false;
+  }
+
+  /** Seconds the picture trails the newest one received. */
+  get delayS(): number {
+    return this.player?.delayS ?? 0;
+  }
+
+  /** Wall time of the picture on the screen, in milliseconds. */
+  get wallMs(): number | null {
+    const wallUs = this.player?.wallUs ?? null;
+    return wallUs === null ? null : wallUs / 1000;
+  }
+
+  private smoothPlayer(elements: LiveElements): LivePlayer {
+    return new LivePlayer(elements.video, {
+      onPicture: () => this.playing(),
+      onBroken: () => this.subscribe(),
+      soundEdgeS: () => this.sound?.edgeS ?? null,
+    });
+  }
+
+  private lowDelayPlayer(elements: LiveElements): LowDelayPlayer {
+    return new LowDelayPlayer(elements.canvas!, {
+      onPicture: () => this.playing(),
+      onUnsupported: () => {
+        this.player?.close();
+        this.isLowDelay = false;
+        this.player = this.smoothPlayer(elements);
+        this.subscribe();
+      },
+    });
+  }
+
+  private playing(): void {
+    this.status = "playing";
+  }
+
+  private subscribe(): void {
+    this.picture = liveSocket.subscribe(this.channel!.id, this.stream, (event) => this.watch(event));
+  }
+
+  private watch(event: LiveEvent): void {
+    switch (event.kind) {
+      case "run":
+        this.startRun(event.run);
+        break;
+      case "frame":
+        this.player?.push(event.frame);
+        break;
+      case "waiting":
+        this.interrupted();
+        break;
+      case "state":
+        if (event.state !== "online") this.interrupted();
+        break;
+      case "stopped":
+        this.stopped(event.reason);
+        break;
+      case "refused":
+        this.status = "refused";
+        this.refusal = event.code;
+        break;
+    }
+  }
+
+  private startRun(run: Run): void {
+    if (!canPlay(run.codec)) {
+      this.tryOtherStream();
+      return;
+    }
+    this.size = { width: run.width, height: run.height };
+    if (this.status === "waiting") this.status = "playing";
+    this.player?.startRun(run);
+  }
+
+  /** The main stream is often H.265, which many browsers do not play; the sub stream is H.264 nearly everywhere. */
+  private tryOtherStream(): void {
+    if (this.stream === "main" && this.channel?.has_sub) {
+      this.picture?.close();
+      this.stream = "sub";
+      this.subscribe();
+    } else {
+      this.picture?.close();
+      this.status = "unsupported";
+    }
+  }
+
+  private interrupted(): void {
+    this.player?.interrupt();
+    if (this.status === "playing") this.status = "waiting";
+  }
+
+  private stopped(reason: StopReason): void {
+    if (reason === "server_stopping") {
+      this.interrupted();
+      return;
+    }
+    this.status = "stopped";
+    this.stopReason = reason;
+    this.turnSoundOff();
+  }
+
+  private hear(event: LiveEvent, sound: SoundPlayer): void {
+    if (event.kind === "run") sound.startRun(event.run);
+    else if (event.kind === "frame") sound.push(event.frame);
+    else if (event.kind === "refused" || event.kind === "stopped") {
+      this.soundRefusal = event.kind === "refused" ? event.code : event.reason;
+      if (this.sound === sound) this.turnSoundOff();
+    }
+  }
+}

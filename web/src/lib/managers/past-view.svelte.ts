@@ -1,0 +1,195 @@
+/**
+ * The past of one channel on the camera page: play from a moment, scrub, step, speed.
+ *
+ *   idle ─seek─► loading ─picture─► playing ⇄ paused
+ *                   ▲  scrub ► scrubbing ─release─► loading
+ *                   └───────── line lost: asks again from where it was
+ */
+import type { Channel } from "../api/model";
+import { PlaybackPlayer, PlaybackSocket, type PlaybackEvent, SoundPlayer } from "../player";
+import { playbackTicket, playbackUrl } from "./live";
+
+export type PastStatus = "idle" | "loading" | "playing" | "paused" | "scrubbing" | "waiting" | "failed";
+export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16] as const;
+
+export interface PastElements {
+  readonly video: HTMLVideoElement;
+  readonly audio: HTMLAudioElement;
+}
+
+export interface PastOptions {
+  /** The newest recorded picture was shown: nothing to wait for but the live picture. */
+  readonly onEnd: () => void;
+  readonly onPicture: () => void;
+}
+
+export class PastView {
+  status = $state<PastStatus>("idle");
+  /** Moment on the screen, milliseconds. */
+  positionMs = $state<number | null>(null);
+  speed = $state(1);
+  isSoundOn = $state(false);
+  refusal = $state<string | null>(null);
+  /** The hole that playback has just jumped over. */
+  gap = $state<{ fromMs: number; toMs: number; cause: string } | null>(null);
+
+  private player: PlaybackPlayer | null = null;
+  private socket: PlaybackSocket | null = null;
+  private sound: SoundPlayer | null = null;
+  private elements: PastElements | null = null;
+  private hasEnded = false;
+
+  constructor(private readonly options: PastOptions) {}
+
+  open(channel: Channel, elements: PastElements, withSound: boolean): void {
+    this.close();
+    this.elements = elements;
+    this.player = new PlaybackPlayer(elements.video, {
+      onPicture: () => this.pictureShown(),
+      onBroken: () => this.reopen(channel),
+      onPosition: (wallUs) => this.moved(wallUs),
+    });
+    this.socket = new PlaybackSocket({
+      url: playbackUrl(),
+      ticket: () => playbackTicket(channel.id, withSound ? ["main", "audio"] : ["main"]),
+      listener: (event) => this.receive(event),
+    });
+  }
+
+  close(): void {
+    this.turnSoundOff();
+    this.socket?.close();
+    this.player?.close();
+    this.socket = null;
+    this.player = null;
+    this.status = "idle";
+    this.positionMs = null;
+    this.refusal = null;
+    this.gap = null;
+    this.hasEnded = false;
+  }
+
+  /** Plays from that moment. */
+  seek(ms: number): void {
+    if (!this.player || !this.socket) return;
+    const isPaused = this.status === "paused";
+    this.hasEnded = false;
+    this.gap = null;
+    this.positionMs = ms;
+    this.status = "loading";
+    this.player.speed = this.speed;
+    this.player.expect(ms * 1000);
+    this.socket.play(ms * 1000, this.speed);
+    if (isPaused) this.player.pause();
+    else this.player.play();
+  }
+
+  /** Shows the key frame at that moment while the finger moves. */
+  scrub(ms: number): void {
+    this.status = "scrubbing";
+    this.positionMs = ms;
+    this.player?.pause();
+    this.socket?.scrub(ms * 1000);
+  }
+
+  /** The finger is up: play from where it was. */
+  release(ms: number): void {
+    this.status = "loading";
+    this.seek(ms);
+  }
+
+  pause(): void {
+    this.player?.pause();
+    this.status = "paused";
+  }
+
+  resume(): void {
+    this.player?.play();
+    this.status = "playing";
+  }
+
+  /** One picture back or on, paused. */
+  step(direction: -1 | 1): void {
+    if (!this.player || this.positionMs === null) return;
+    this.status = "paused";
+    if (this.player.stepPicture(direction)) return;
+    // Before the first picture here: ask for the second before it, and stay paused at its end.
+    if (direction === -1) this.seek(this.positionMs - 40);
+  }
+
+  setSpeed(speed: number): void {
+    const wasSparse = this.speed > 4;
+    this.speed = speed;
+    if (!this.player) return;
+    this.player.speed = speed;
+    // Key frames alone cannot be played slowly, nor everything sixteen times: the server sends other pictures.
+    if (wasSparse !== speed > 4 && this.positionMs !== null) this.seek(this.positionMs);
+  }
+
+  turnSoundOn(volume: number): void {
+    if (!this.player || !this.elements || this.sound) return;
+    this.elements.audio.volume = volume;
+    this.sound = new SoundPlayer(this.elements.audio, this.elements.video, this.player.origin);
+    this.player.useSound(this.sound);
+    this.isSoundOn = true;
+    if (this.positionMs !== null) this.seek(this.positionMs);
+  }
+
+  turnSoundOff(): void {
+    this.player?.useSound(null);
+    this.sound?.close();
+    this.sound = null;
+    this.isSoundOn = false;
+  }
+
+  private reopen(channel: Channel): void {
+    const { elements, positionMs, isSoundOn } = this;
+    if (!elements || positionMs === null) return;
+    this.open(channel, elements, isSoundOn);
+    this.seek(positionMs);
+  }
+
+  private receive(event: PlaybackEvent): void {
+    switch (event.kind) {
+      case "run":
+        if (event.stream === "audio") this.sound?.startRun(event.run);
+        else this.player?.startRun(event.run);
+        break;
+      case "frame":
+        if (event.stream === "audio") this.sound?.push(event.frame);
+        else this.player?.push(event.frame);
+        break;
+      case "scrubbed":
+        if (this.status === "scrubbing") this.player?.show(event.run, event.frame);
+        break;
+      case "gap":
+        this.gap = { fromMs: event.fromUs / 1000, toMs: event.toUs / 1000, cause: event.cause };
+        break;
+      case "end":
+        this.hasEnded = true;
+        break;
+      case "waiting":
+        if (this.status === "playing" || this.status === "loading") this.status = "waiting";
+        break;
+      case "stopped":
+      case "refused":
+        this.status = "failed";
+        this.refusal = event.kind === "stopped" ? event.reason : event.code;
+        break;
+    }
+  }
+
+  private pictureShown(): void {
+    if (this.status === "loading" || this.status === "waiting") this.status = "playing";
+    this.options.onPicture();
+  }
+
+  private moved(wallUs: number): void {
+    if (this.status === "scrubbing") return;
+    const isNear = this.positionMs !== null && Math.abs(this.positionMs - wallUs / 1000) < 1;
+    this.positionMs = wallUs / 1000;
+    this.socket?.reportPosition(wallUs);
+    if (this.gap && wallUs / 1000 > this.gap.toMs + 3000) this.gap = null;
+    if (this.hasEnded && isNear && this.status === "playing") this.options.onEnd();
+  }
+}

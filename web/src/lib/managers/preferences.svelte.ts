@@ -1,0 +1,59 @@
+/** Choices kept in this browser only: theme, wall, player. Language goes to the account as well. */
+import { readKey, writeKey } from "../client-keys";
+import { i18n, type Language } from "../i18n/i18n.svelte";
+
+export type Theme = "system" | "light" | "dark";
+export type WallMode = "always" | "hover" | "never";
+export type PlayerMode = "smooth" | "low_delay";
+
+interface PlayerChoice {
+  mode: PlayerMode;
+  volume: number;
+}
+
+class Preferences {
+  theme = $state<Theme>("system");
+  wall = $state<WallMode>("always");
+  playerMode = $state<PlayerMode>("smooth");
+  volume = $state(1);
+
+  load(): void {
+    this.theme = readKey<Theme>("incamera.theme") ?? "system";
+    this.wall = readKey<WallMode>("incamera.wall") ?? "always";
+    const player = readKey<PlayerChoice>("incamera.player");
+    this.playerMode = player?.mode ?? "smooth";
+    this.volume = player?.volume ?? 1;
+    i18n.set(readKey<Language>("incamera.language") ?? i18n.language);
+    this.showTheme();
+  }
+
+  chooseTheme(theme: Theme): void {
+    this.theme = theme;
+    writeKey("incamera.theme", theme);
+    this.showTheme();
+  }
+
+  chooseWall(mode: WallMode): void {
+    this.wall = mode;
+    writeKey("incamera.wall", mode);
+  }
+
+  chooseLanguage(language: Language): void {
+    i18n.set(language);
+    writeKey("incamera.language", language);
+  }
+
+  choosePlayer(choice: Partial<PlayerChoice>): void {
+    this.playerMode = choice.mode ?? this.playerMode;
+    this.volume = choice.volume ?? this.volume;
+    writeKey<PlayerChoice>("incamera.player", { mode: this.playerMode, volume: this.volume });
+  }
+
+  private showTheme(): void {
+    const root = document.documentElement;
+    if (this.theme === "system") root.removeAttribute("data-theme");
+    else root.dataset["theme"] = this.theme;
+  }
+}
+
+export const preferences = new Preferences();

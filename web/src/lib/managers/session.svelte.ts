@@ -1,0 +1,46 @@
+/** Who is signed in here. */
+import { ApiProblem, request, Unreachable } from "../api/client";
+import type { Account, Session } from "../api/model";
+import { readKey } from "../client-keys";
+import { i18n } from "../i18n/i18n.svelte";
+
+type Status = "loading" | "anonymous" | "needs_setup" | "signed_in" | "unreachable";
+
+class SessionState {
+  status = $state<Status>("loading");
+  account = $state<Account | null>(null);
+  server = $state<Session["server"] | null>(null);
+
+  /** Asks the server who we are. Never throws: not knowing is a state of its own. */
+  async load(): Promise<void> {
+    try {
+      this.accept(await request<Session>("GET", "/api/v1/session"));
+    } catch (error) {
+      if (error instanceof Unreachable) this.status = "unreachable";
+      else if (error instanceof ApiProblem && error.status === 401) await this.loadAnonymous();
+      else throw error;
+    }
+  }
+
+  accept(session: Session): void {
+    this.account = session.account;
+    this.server = session.server;
+    this.status = "signed_in";
+    // A choice made on this browser wins over the account's, until one signs in on a fresh browser.
+    if (readKey("incamera.language") === null) i18n.set(session.account.language);
+  }
+
+  /** The session ended here or on the server. */
+  end(): void {
+    this.account = null;
+    this.status = "anonymous";
+  }
+
+  private async loadAnonymous(): Promise<void> {
+    const { needed } = await request<{ needed: boolean }>("GET", "/api/v1/setup");
+    this.account = null;
+    this.status = needed ? "needs_setup" : "anonymous";
+  }
+}
+
+export const session = new SessionState();

@@ -1,0 +1,256 @@
+/**
+ * The one live socket of a page: every tile and the camera page share it, because a browser opens only a few
+ * connections to one host.
+ *
+ *   idle ──subscribe──► connecting ──open──► open ──lost──► waiting ──back-off──► connecting
+ *     ▲                                        │
+ *     └────────── nobody subscribed for 10 s ──┘
+ *
+ * Tickets are short-lived and single-use, so each (re)connect asks for a new batch: all streams of one channel in one
+ * request, requested while the socket is still opening.
+ */
+import { Backoff } from "./backoff";
+import { type MediaFrame, parseFrame, parseMessage, type Run, type ServerMessage, type StopReason } from "./wire";
+
+export interface Ticket {
+  readonly stream: string;
+  readonly ticket: string;
+}
+
+export type LiveEvent =
+  | { readonly kind: "run"; readonly run: Run }
+  | { readonly kind: "frame"; readonly frame: MediaFrame }
+  | { readonly kind: "state"; readonly state: string; readonly fault: string | null }
+  | { readonly kind: "stopped"; readonly reason: StopReason }
+  | { readonly kind: "refused"; readonly code: string; readonly detail: string }
+  /** The line is gone; the socket comes back by itself and a new run follows. */
+  | { readonly kind: "waiting" };
+
+export interface Subscription {
+  close(): void;
+}
+
+/** A ticket request that will not succeed by trying again. */
+export class TicketRefused extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface LiveSocketOptions {
+  readonly url: string;
+  readonly tickets: (channelId: string, streams: string[]) => Promise<readonly Ticket[]>;
+  readonly makeSocket?: (url: string) => WebSocket;
+  readonly backoff?: Backoff;
+}
+
+interface Entry {
+  readonly channelId: string;
+  readonly stream: string;
+  readonly listener: (event: LiveEvent) => void;
+  handle: number | null;
+  ticket: string | null;
+  /** Closed or refused for good: not asked for again on a reconnect. */
+  isOver: boolean;
+}
+
+const IDLE_CLOSE_MS = 10_000;
+
+export class LiveSocket {
+  private readonly entries = new Set<Entry>();
+  private readonly byHandle = new Map<number, Entry>();
+  private readonly byTicket = new Map<string, Entry>();
+  private readonly backoff: Backoff;
+  private socket: WebSocket | null = null;
+  private retryTimer: ReturnType<typeof setTimeout> | undefined;
+  private idleTimer: ReturnType<typeof setTimeout> | undefined;
+  private isBatchPlanned = false;
+
+  constructor(private readonly options: LiveSocketOptions) {
+    this.backoff = options.backoff ?? new Backoff();
+  }
+
+  /** Asks for one stream of a channel; it ends any earlier subscription of the same stream on this page. */
+  subscribe(channelId: string, stream: string, listener: (event: LiveEvent) => void): Subscription {
+    for (const other of this.entries) if (other.channelId === channelId && other.stream === stream) this.drop(other);
+    const entry: Entry = { channelId, stream, listener, handle: null, ticket: null, isOver: false };
+    this.entries.add(entry);
+    clearTimeout(this.idleTimer);
+    this.connect();
+    this.planBatch();
+    return { close: () => this.drop(entry) };
+  }
+
+  /** Tries at once instead of waiting for the back-off, for instance when the browser says the line is back. */
+  retryNow(): void {
+    if (this.retryTimer === undefined) return;
+    clearTimeout(this.retryTimer);
+    this.retryTimer = undefined;
+    this.connect();
+    this.planBatch();
+  }
+
+  close(): void {
+    clearTimeout(this.retryTimer);
+    clearTimeout(this.idleTimer);
+    this.retryTimer = undefined;
+    const socket = this.socket;
+    this.socket = null;
+    socket?.close();
+    this.entries.clear();
+    this.byHandle.clear();
+    this.byTicket.clear();
+  }
+
+  private drop(entry: Entry): void {
+    if (!this.entries.delete(entry)) return;
+    entry.isOver = true;
+    if (entry.handle !== null && this.byHandle.get(entry.handle) === entry) {
+      this.byHandle.delete(entry.handle);
+      this.send({ close: entry.handle });
+    }
+    if (this.entries.size === 0) {
+      clearTimeout(this.idleTimer);
+      this.idleTimer = setTimeout(() => this.close(), IDLE_CLOSE_MS);
+    }
+  }
+
+  private connect(): void {
+    if (this.socket || this.retryTimer !== undefined) return;
+    const socket = (this.options.makeSocket ?? ((url: string) => new WebSocket(url)))(this.options.url);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      for (const entry of this.entries) this.open(entry);
+    };
+    socket.onmessage = (message: MessageEvent<string | ArrayBuffer>) => this.receive(message.data);
+    socket.onclose = () => {
+      if (this.socket === socket) this.lost();
+    };
+    this.socket = socket;
+  }
+
+  private lost(): void {
+    this.socket = null;
+    this.byHandle.clear();
+    this.byTicket.clear();
+    for (const entry of this.entries) {
+      entry.handle = null;
+      entry.ticket = null;
+      if (!entry.isOver) entry.listener({ kind: "waiting" });
+    }
+    if (this.entries.size === 0) return;
+    this.retryTimer = setTimeout(() => {
+      this.retryTimer = undefined;
+      this.connect();
+      this.planBatch();
+    }, this.backoff.next());
+  }
+
+  /** One round of ticket requests for all that subscribed in this turn. */
+  private planBatch(): void {
+    if (this.isBatchPlanned) return;
+    this.isBatchPlanned = true;
+    queueMicrotask(() => {
+      this.isBatchPlanned = false;
+      const byChannel = new Map<string, Entry[]>();
+      for (const entry of this.entries) {
+        if (entry.isOver || entry.ticket !== null || entry.handle !== null) continue;
+        byChannel.set(entry.channelId, [...(byChannel.get(entry.channelId) ?? []), entry]);
+      }
+      for (const [channelId, entries] of byChannel) void this.askTickets(channelId, entries);
+    });
+  }
+
+  private async askTickets(channelId: string, entries: Entry[]): Promise<void> {
+    for (const entry of entries) entry.ticket = ""; // asked for
+    try {
+      const tickets = await this.options.tickets(
+        channelId,
+        entries.map((entry) => entry.stream),
+      );
+      for (const entry of entries) {
+        entry.ticket = tickets.find((ticket) => ticket.stream === entry.stream)?.ticket ?? null;
+        if (entry.ticket === null) this.refuse(entry, "not_found", "");
+        else this.open(entry);
+      }
+    } catch (error) {
+      for (const entry of entries) {
+        entry.ticket = null;
+        if (error instanceof TicketRefused) this.refuse(entry, error.code, error.message);
+        else entry.listener({ kind: "waiting" });
+      }
+      if (!(error instanceof TicketRefused)) setTimeout(() => this.planBatch(), this.backoff.next());
+    }
+  }
+
+  private open(entry: Entry): void {
+    if (entry.isOver || !entry.ticket || this.socket?.readyState !== WebSocket.OPEN) return;
+    this.byTicket.set(entry.ticket, entry);
+    this.send({ open: entry.ticket });
+  }
+
+  private refuse(entry: Entry, code: string, detail: string): void {
+    entry.isOver = true;
+    entry.listener({ kind: "refused", code, detail });
+  }
+
+  private send(message: object): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  private receive(data: string | ArrayBuffer): void {
+    if (typeof data === "string") {
+      this.receiveMessage(parseMessage(data));
+      return;
+    }
+    const frame = parseFrame(data);
+    this.byHandle.get(frame.handle)?.listener({ kind: "frame", frame });
+  }
+
+  private receiveMessage(message: ServerMessage): void {
+    if (message.type === "opened") this.opened(message.ticket, message.handle);
+    else if (message.type === "error") this.failed(message);
+    else if ("handle" in message) this.dispatch(message.handle, message);
+  }
+
+  private opened(ticket: string, handle: number): void {
+    const entry = this.byTicket.get(ticket);
+    this.byTicket.delete(ticket);
+    if (!entry || entry.isOver) {
+      this.send({ close: handle }); // its tile went away while the ticket was under way
+      return;
+    }
+    this.backoff.reset();
+    entry.handle = handle;
+    this.byHandle.set(handle, entry);
+  }
+
+  private failed(message: Extract<ServerMessage, { type: "error" }>): void {
+    const entry = message.ticket === undefined ? undefined : this.byTicket.get(message.ticket);
+    if (!entry) return;
+    this.byTicket.delete(message.ticket!);
+    entry.ticket = null;
+    if (message.code === "ticket_expired") this.planBatch();
+    else this.refuse(entry, message.code, message.detail);
+  }
+
+  private dispatch(handle: number, message: ServerMessage): void {
+    const entry = this.byHandle.get(handle);
+    if (!entry) return;
+    if (message.type === "run") entry.listener({ kind: "run", run: message.run });
+    else if (message.type === "state") entry.listener({ kind: "state", state: message.state, fault: message.fault });
+    else if (message.type === "stopped") this.stopped(entry, message.reason);
+  }
+
+  private stopped(entry: Entry, reason: StopReason): void {
+    if (entry.handle !== null) this.byHandle.delete(entry.handle);
+    entry.handle = null;
+    entry.ticket = null;
+    // A server that stops comes back; everything else was decided and is not asked for again.
+    entry.isOver = reason !== "server_stopping";
+    entry.listener({ kind: "stopped", reason });
+  }
+}

@@ -1,0 +1,60 @@
+/** What people do with their account. */
+import { request } from "../api/client";
+import type { Account, Language, Page, Session, SignedInTerminal } from "../api/model";
+import { devices } from "../managers/devices.svelte";
+import { liveSocket } from "../managers/live";
+import { preferences } from "../managers/preferences.svelte";
+import { session } from "../managers/session.svelte";
+
+export interface SetUp {
+  readonly token: string;
+  readonly email: string;
+  readonly password: string;
+  readonly nickname?: string;
+  readonly country: string;
+  readonly language: Language;
+  readonly age_ok: boolean;
+}
+
+/** Makes the owner's account from the one-time link, and signs in. */
+export async function setUp(command: SetUp): Promise<void> {
+  session.accept(await request<Session>("POST", "/api/v1/setup", { body: command }));
+}
+
+export async function signIn(email: string, password: string, remember: boolean): Promise<void> {
+  session.accept(await request<Session>("POST", "/api/v1/sign-in", { body: { email, password, remember } }));
+}
+
+export async function signOut(): Promise<void> {
+  await request("POST", "/api/v1/sign-out");
+  leave();
+}
+
+/** Forgets on this page what belongs to the session; nothing was kept elsewhere. */
+export function leave(): void {
+  liveSocket.close();
+  devices.stop();
+  session.end();
+}
+
+export async function saveProfile(change: { nickname?: string | null; language?: Language }): Promise<void> {
+  session.account = await request<Account>("PATCH", "/api/v1/account", { body: change });
+}
+
+export async function chooseLanguage(language: Language): Promise<void> {
+  preferences.chooseLanguage(language);
+  if (session.account && session.account.language !== language) await saveProfile({ language });
+}
+
+export async function listTerminals(): Promise<SignedInTerminal[]> {
+  return (await request<Page<SignedInTerminal>>("GET", "/api/v1/sessions")).items;
+}
+
+export function endSession(id: string): Promise<void> {
+  return request("DELETE", `/api/v1/sessions/${id}`);
+}
+
+/** Every other session ends; this one goes on. */
+export function changePassword(present: string, wanted: string): Promise<void> {
+  return request("POST", "/api/v1/account/password", { body: { present, new: wanted } });
+}

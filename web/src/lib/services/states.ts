@@ -1,0 +1,73 @@
+/** The state of a device in words and a shape. One place, so that wall, camera page and settings say the same. */
+import type { Channel, Device } from "../api/model";
+import type { Tone } from "../components/State.svelte";
+import { findMessage, t } from "../i18n/i18n.svelte";
+import { sinceWhen } from "../i18n/time";
+
+export interface Spoken {
+  readonly tone: Tone;
+  readonly word: string;
+}
+
+/** Of a whole device: a word and its shape. */
+export function stateOf(device: Device, channel: Channel | null = null): Spoken {
+  if (channel ? channel.mode === "off" : device.channels.every((c) => c.mode === "off")) {
+    return { tone: "shut", word: t("state.off") };
+  }
+  switch (stateFor(device, channel).code) {
+    case "online":
+      return { tone: "live", word: t("state.live") };
+    case "connecting":
+      return { tone: "wait", word: t("state.connecting") };
+    case "offline":
+      return { tone: "off", word: t("state.offline") };
+    case "off":
+      return { tone: "shut", word: t("state.off") };
+  }
+}
+
+export function stateFor(device: Device, channel: Channel | null = null): Device["state"] {
+  return channel?.state ?? device.state;
+}
+
+export function isOffline(device: Device): boolean {
+  return device.state.code === "offline" && device.channels.some((channel) => channel.mode !== "off");
+}
+
+/** "Off line since 09:12." */
+export function offlineSince(device: Device, nowMs: number): string {
+  const since = device.state.since;
+  return since === null ? t("state.offline") : `${t("state.offline")} ${sinceWhen(new Date(since).getTime(), nowMs, device.time_zone)}`;
+}
+
+/** Why, and what helps: two sentences for a fault code. */
+export function faultWords(fault: string | null): { why: string; help: string } {
+  return {
+    why: findMessage(`fault.${fault ?? "none"}.why`) ?? t("fault.unknown.why"),
+    help: findMessage(`fault.${fault ?? "none"}.help`) ?? t("fault.unknown.help"),
+  };
+}
+
+/** The sentence a neighbour would say about the home: the first part in bold, the second with what is not well. */
+export function headline(all: readonly Device[], nowMs: number): { lead: string; more: string } {
+  const watched = all.filter((device) => device.channels.some((channel) => channel.mode !== "off"));
+  const away = watched.filter(isOffline);
+  const [first] = away;
+  if (watched.length === 0) return { lead: t("headline.allOff"), more: "" };
+  if (!first) return { lead: t("headline.well"), more: "" };
+  if (away.length === watched.length && away.length > 1) return { lead: t("headline.nothing"), more: "" };
+  const names = away.map((device) => device.name).join(", ");
+  return {
+    lead: watched.length === 1 ? t("headline.one", { name: names }) : t("headline.except", { names }),
+    more: away.length === 1 ? `${capital(sinceOf(first, nowMs))}.` : "",
+  };
+}
+
+function sinceOf(device: Device, nowMs: number): string {
+  const since = device.state.since;
+  return since === null ? t("state.offline") : sinceWhen(new Date(since).getTime(), nowMs, device.time_zone);
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

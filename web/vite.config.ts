@@ -1,0 +1,32 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { loadEnv } from "vite";
+import { defineConfig } from "vitest/config";
+
+const PROXIED = ["/api", "/healthz", "/privacy", "/fr/privacy", "/en/privacy", "/.well-known"];
+
+export default defineConfig(({ mode }) => {
+  // Where `npm run dev` finds a running server, for instance that of `./dev demo --port 8000`.
+  const server = loadEnv(mode, ".", "INCAMERA_")["INCAMERA_SERVER"] ?? "http://localhost:8000";
+  return {
+    plugins: [svelte()],
+    build: {
+      target: "es2022",
+      modulePreload: { polyfill: false },
+      assetsInlineLimit: 0, // a data: URL in a style sheet would need another door in the content security policy
+      chunkSizeWarningLimit: 250,
+      rolldownOptions: {
+        output: {
+          // The player is measured apart (scripts/print-sizes.mjs) and stays cached when only the screens change.
+          codeSplitting: { groups: [{ name: "player", test: /\/src\/lib\/player\// }] },
+        },
+      },
+    },
+    server: {
+      proxy: {
+        ...Object.fromEntries(PROXIED.map((path) => [path, { target: server, changeOrigin: false }])),
+        "/media": { target: server, ws: true },
+      },
+    },
+    test: { include: ["src/**/*.test.ts"], environment: "node" },
+  };
+});
