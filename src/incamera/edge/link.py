@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from incamera.edge.errors import CertificateUnknown, EdgeError, NotAnIncameraServer, ServerUnreachable
 from incamera.edge.server_address import UPLINK_TARGET, ServerAddress
@@ -63,7 +63,7 @@ class Link(asyncio.Protocol):
     # --- asyncio's side ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
         self._transport = transport
         transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES, low=0)
         connection = transport.get_extra_info("socket")

@@ -22,7 +22,7 @@ from incamera.edge.courier import Courier, SpoolLimits
 from incamera.edge.decoder.processes import PictureDecoder, SoundEncoders
 from incamera.edge.errors import DataDirectoryUnusable
 from incamera.edge.identity import IdentityStore, hold_data_directory
-from incamera.edge.puller import PullerTools
+from incamera.edge.puller import MakeSource, PullerTools
 from incamera.edge.server_address import EnrolmentCode, ServerAddress
 from incamera.edge.server_clock import ServerClock
 from incamera.edge.sources.base import Source
@@ -133,19 +133,19 @@ async def _serve(options: EdgeOptions) -> None:
 
 
 class Edge:
-    """All parts of an edge, wired."""
+    """All parts of an edge, wired. `make_source` is how cameras are reached; RTSP unless told otherwise."""
 
-    def __init__(self, options: EdgeOptions, clock: Clock) -> None:
+    def __init__(self, options: EdgeOptions, clock: Clock, make_source: MakeSource | None = None) -> None:
         self._data = options.data
         self._pictures = PictureDecoder(clock)
         self._sounds = SoundEncoders(clock)
         server_clock = ServerClock(clock)
         self._courier = Courier(options.data / "spool", clock, options.spool)
 
-        def make_source(where: RtspSource, want_audio: bool) -> Source:
+        def over_rtsp(where: RtspSource, want_audio: bool) -> Source:
             return rtsp_source(where, want_audio, clock, options.ranges)
 
-        pulling = PullerTools(clock, server_clock, make_source, self._sounds.open)
+        pulling = PullerTools(clock, server_clock, make_source or over_rtsp, self._sounds.open)
         self._supervisor = Supervisor(self._courier, self._pictures, pulling)
         tools = UplinkTools(self._courier, self._supervisor, server_clock, clock, f"incamera {__version__}")
         self._uplink = Uplink(options.address, options.code, IdentityStore(options.data), tools)

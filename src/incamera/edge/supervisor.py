@@ -44,9 +44,9 @@ class Channel:
         self._report = report
         self._lanes = {kind: Lane(wanted.channel_id, kind, courier, tools.clock) for kind in StreamKind}
         main, sub, audio = (self._lanes[kind] for kind in (StreamKind.MAIN, StreamKind.SUB, StreamKind.AUDIO))
-        self._main = Puller(wanted.channel_id, main, audio, tools, lambda status: self._hear(status, is_main=True))
-        self._sub = Puller(wanted.channel_id, sub, None, tools, lambda status: self._hear(status, is_main=False))
-        self._is_main_wanted = False
+        self._main = Puller(wanted.channel_id, main, audio, tools, lambda status: self._hear(self._main, status))
+        self._sub = Puller(wanted.channel_id, sub, None, tools, lambda status: self._hear(self._sub, status))
+        self._speaks_for_channel = self._main
         self.status: CameraStatus | None = None
 
     def apply(self, wanted: DesiredChannel, first_cause: GapCause) -> None:
@@ -57,9 +57,9 @@ class Channel:
             mode = StreamMode.OFF if stream is None else stream.mode
             lane.apply(mode, is_watched=stream is not None and stream.is_watched, epoch=wanted.epoch)
         audio = _is_on(by_kind.get(StreamKind.AUDIO))
-        self._is_main_wanted = _is_on(by_kind.get(StreamKind.MAIN)) or audio
-        main_source = wanted.source if self._is_main_wanted else None
+        main_source = wanted.source if audio or _is_on(by_kind.get(StreamKind.MAIN)) else None
         sub_source = wanted.sub_source if _is_on(by_kind.get(StreamKind.SUB)) else None
+        self._speaks_for_channel = self._sub if main_source is None and sub_source is not None else self._main
         self._main.want(main_source, audio=audio, first_cause=first_cause)
         self._sub.want(sub_source, audio=False, first_cause=first_cause)
 
@@ -75,9 +75,9 @@ class Channel:
                 return video.config.init_segment + video.sync_chunk.data, video.sync_wall_us
         return None
 
-    def _hear(self, status: CameraStatus, *, is_main: bool) -> None:
-        """One state per channel: that of its main stream, else of its sub stream."""
-        if is_main is self._is_main_wanted or status.state is not CameraState.OFF:
+    def _hear(self, puller: Puller, status: CameraStatus) -> None:
+        """One state per channel: that of its main stream, or of its sub stream where only that is wanted."""
+        if puller is self._speaks_for_channel:
             self.status = status
             self._report(status)
 

@@ -130,6 +130,7 @@ class Uplink:
             await session.keep_alive()
         finally:
             self._session = None
+            session.abandon()
             link.abort()
 
     def _expected_certificate(self) -> CertificateExpectation:
@@ -253,6 +254,10 @@ class _Session:
             pause_s = _FIRST_PINGS_EVERY_S if pings <= _FIRST_PINGS else _PING_EVERY_S
             await asyncio.wait((self._ended,), timeout=pause_s)
         self._ended.result()
+
+    def abandon(self) -> None:
+        """Nobody waits for the end any more."""
+        self._ended.cancel()
 
     def _handle(self, message: ServerMessage) -> None:
         match message:

@@ -1,0 +1,133 @@
+"""From desired state to chunks at the server: live, record, off; lost, slow and half-open lines; restarts."""
+
+import asyncio
+import itertools
+
+from incamera.protocol.messages import CameraState, CameraStatus, GapCause, StreamMode
+from tests.edge.conftest import RunningEdge
+from tests.support.unit_source import Camera
+from tests.support.uplink_server import UplinkServer
+
+
+def is_whole(server: UplinkServer) -> bool:
+    """Whether decode times advance by one picture from chunk to chunk, over all spans of one run."""
+    times = [frame.decode_time for frame in server.chunks()]
+    return all(later - earlier == 3600 for earlier, later in itertools.pairwise(times))
+
+
+async def test_recording_starts_at_once_and_sends_live(edge: RunningEdge, server: UplinkServer) -> None:
+    server.want(StreamMode.RECORD)
+    await edge.start()
+
+    await server.until(lambda: len(server.chunks()) >= 30)
+
+    [span] = server.spans_of()
+    assert span.opened.codec.startswith("avc1.")
+    assert span.opened.gap_cause is GapCause.STARTED
+    assert span.frames[0].is_sync
+    assert span.live == list(range(len(span.frames)))
+    assert is_whole(server)
+    assert server.said(CameraStatus)[-1].state is CameraState.ONLINE
+
+
+async def test_live_sends_nothing_until_somebody_watches(edge: RunningEdge, server: UplinkServer) -> None:
+    server.want(StreamMode.LIVE)
+    await edge.start()
+    await server.until(lambda: any(status.state is CameraState.ONLINE for status in server.said(CameraStatus)))
+    await asyncio.sleep(0.3)
+    assert not server.spans
+
+    server.want(StreamMode.LIVE, is_watched=True)
+    await server.until(lambda: len(server.chunks()) >= 15)
+    server.want(StreamMode.LIVE, is_watched=False)
+    await server.until(lambda: server.spans_of()[0].closed is not None)
+
+    [span] = server.spans_of()
+    assert span.frames[0].is_sync, "the current GOP comes first, so that the first picture is there at once"
+    assert is_whole(server)
+
+
+async def test_off_lets_the_camera_go(edge: RunningEdge, server: UplinkServer, camera: Camera) -> None:
+    server.want(StreamMode.RECORD)
+    await edge.start()
+    await server.until(server.chunks)
+
+    server.want(StreamMode.OFF)
+    await server.until(lambda: server.said(CameraStatus)[-1].state is CameraState.OFF)
+
+    assert server.spans_of()[0].closed is not None
+    assert server.spans_of()[0].closed.cause is GapCause.TURNED_OFF
+    await asyncio.sleep(0.05)
+    assert not camera._sources
+
+
+async def test_what_was_recorded_while_the_server_was_away_comes_later(edge: RunningEdge, server: UplinkServer) -> None:
+    server.want(StreamMode.RECORD)
+    await edge.start()
+    await server.until(lambda: len(server.chunks()) >= 10)
+
+    await server.stop()
+    await asyncio.sleep(1.0)
+    await server.start()
+    await server.until(lambda: len([span for span in server.spans_of() if span.live]) >= 2)
+    count = len(server.chunks())
+    await server.until(lambda: len(server.chunks()) >= count + 20)
+    server.want(StreamMode.OFF)
+    await server.until(lambda: all(span.closed for span in server.spans_of()))
+
+    assert is_whole(server), "no picture is missing"
+    live_again = [span for span in server.spans_of() if span.live][-1]
+    assert live_again.frames[0].is_sync
+    assert live_again.opened.gap_cause is GapCause.LINE_LOST
+    assert edge.spool_files() == []
+
+
+async def test_a_stop_puts_the_rest_on_disk_and_the_next_life_forwards_it_sealed(
+    edge: RunningEdge, server: UplinkServer
+) -> None:
+    server.want(StreamMode.RECORD)
+    await edge.start()
+    await server.until(lambda: len(server.chunks()) >= 10)
+    await server.stop()
+    await asyncio.sleep(0.6)
+    await edge.stop()
+    files = edge.spool_files()
+    assert files
+    assert not any(b"moof" in path.read_bytes() or b"avc1" in path.read_bytes() for path in files)
+    before = len(server.chunks())
+
+    await server.start()
+    server.want(StreamMode.OFF)
+    await edge.start(code=None)
+    await server.until(lambda: edge.spool_files() == [])
+
+    assert len(server.chunks()) > before + 20
+    assert is_whole(server)
+    assert server.spans_of()[-1].closed.cause is GapCause.EDGE_STOPPED
+
+
+async def test_a_camera_that_hung_up_begins_a_new_run(edge: RunningEdge, server: UplinkServer, camera: Camera) -> None:
+    server.want(StreamMode.RECORD)
+    await edge.start()
+    await server.until(lambda: len(server.chunks()) >= 10)
+
+    camera.hang_up()
+    await server.until(lambda: len(server.spans_of()) == 2 and server.spans_of()[1].frames)
+
+    first, second = server.spans_of()
+    assert first.opened.run_id != second.opened.run_id
+    assert second.opened.gap_cause is GapCause.CAMERA_LOST
+    assert second.frames[0].decode_time == 0
+
+
+async def test_new_parameter_sets_begin_a_new_run(edge: RunningEdge, server: UplinkServer, camera: Camera) -> None:
+    server.want(StreamMode.RECORD)
+    await edge.start()
+    await server.until(lambda: len(server.chunks()) >= 10)
+
+    camera.width = 96
+    await server.until(lambda: len(server.spans_of()) == 2 and server.spans_of()[1].frames)
+
+    assert [span.opened.width for span in server.spans_of()] == [64, 96]
+    assert server.spans_of()[1].opened.gap_cause is GapCause.CAMERA_CHANGED
+    assert camera.connections == 1
