@@ -1,0 +1,178 @@
+"""The threads behind a simulated stream: one draws and encodes pictures, one makes sound, while somebody watches.
+
+Everything is placed by the tick of wall time it stands for. A picture's number in its counter is that tick, so numbers
+have no holes unless the machine was starved for more than a second.
+"""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from incamera.edge.simulated.cameras import SimulatedCamera
+from incamera.edge.simulated.encoder import VIDEO_CLOCK_RATE, SoundEncoder, VideoEncoder
+from incamera.edge.simulated.painter import ScenePainter
+from incamera.edge.simulated.scenes import SCENES
+from incamera.edge.simulated.sound import Ambience
+from incamera.kit.clock import Clock, from_us
+from incamera.media.rtp.aac import packetise_aac
+from incamera.media.rtp.g711 import packetise_g711
+from incamera.media.rtp.h264 import packetise_h264
+
+Payloads = list[tuple[bool, bytes]]
+Deliver = Callable[[int, Payloads, bool], None]
+"""`deliver(time, payloads, is_sync)`: ticks since the camera was switched on; called in the feed's thread"""
+
+THREAD_NAME: Final = "simulated-camera"
+_MAX_LAG_S: Final = 1.0
+_IDR: Final = 5
+
+
+class Anchor:
+    """Where tick 0 of a camera lies: monotonic and wall time of the moment it was switched on."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.monotonic_s = clock.monotonic()
+        self.wall_us = clock.now_us()
+
+    def elapsed_s(self) -> float:
+        """Seconds since then."""
+        return self._clock.monotonic() - self.monotonic_s
+
+    def wall_us_at(self, elapsed_s: float) -> int:
+        """Wall time of a moment, undisturbed by whoever sets the machine's clock meanwhile."""
+        return self.wall_us + round(elapsed_s * 1_000_000)
+
+
+class Feed(ABC):
+    """A thread that produces one tick after another while it is wanted."""
+
+    def __init__(self, anchor: Anchor, ticks_per_s: float, deliver: Deliver) -> None:
+        self._anchor = anchor
+        self._ticks_per_s = ticks_per_s
+        self._deliver = deliver
+        self._thread: threading.Thread | None = None
+        self._last_thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._wants_sync = threading.Event()
+
+    def start(self) -> None:
+        """Begins, unless it runs."""
+        if self._thread is None:
+            self._stop = threading.Event()
+            before, self._last_thread = self._last_thread, None
+            self._thread = threading.Thread(target=self._run, args=(self._stop, before), name=THREAD_NAME, daemon=True)
+            self._thread.start()
+
+    def request_sync(self) -> None:
+        """The next picture shall be a sync sample."""
+        self._wants_sync.set()
+
+    def stop(self) -> None:
+        """Asks the thread to end; it does so within a tick."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread, self._last_thread = None, self._thread
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Slow work before the first tick: drawing a scene, opening an encoder."""
+
+    @abstractmethod
+    def _produce(self, tick: int) -> None:
+        """Makes the tick's media and delivers it."""
+
+    def _run(self, stop: threading.Event, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()  # it may be in the middle of its last picture, with the same painter
+        self._prepare()
+        tick = int(self._anchor.elapsed_s() * self._ticks_per_s) + 1
+        while True:
+            due_s = tick / self._ticks_per_s
+            lag_s = self._anchor.elapsed_s() - due_s
+            if lag_s > _MAX_LAG_S:
+                tick += int(lag_s * self._ticks_per_s)
+            if stop.wait(max(0.0, -lag_s)):
+                return
+            self._produce(tick)
+            tick += 1
+
+
+class VideoFeed(Feed):
+    """Draws and encodes one stream."""
+
+    def __init__(
+        self, camera: SimulatedCamera, width: int, height: int, fps: int, anchor: Anchor, deliver: Deliver
+    ) -> None:
+        super().__init__(anchor, fps, deliver)
+        self._camera = camera
+        self._size = (width, height)
+        self._fps = fps
+        self._encoder: VideoEncoder | None = None
+        self._painter: ScenePainter | None = None
+        self._drawing = threading.Lock()
+        # Numbers go on from one start of the program to the next: they count ticks of wall time.
+        self._first_number = anchor.wall_us * fps // 1_000_000
+
+    def draw_scene(self) -> None:
+        """Draws the scene unless it is drawn already: half a second of work, in whatever thread calls first."""
+        with self._drawing:
+            if self._painter is None:
+                scene = SCENES[self._camera.scene_name](self._size[0] / 1280)
+                self._painter = ScenePainter(scene, self._camera.title)
+
+    def _prepare(self) -> None:
+        width, height = self._size
+        self.draw_scene()
+        self._encoder = VideoEncoder(width, height, self._fps, self._camera.profile)
+
+    def _produce(self, tick: int) -> None:
+        assert self._painter is not None  # _prepare came first
+        assert self._encoder is not None
+        wall_us = self._anchor.wall_us_at(self._anchor.elapsed_s())
+        moment: datetime = from_us(wall_us).astimezone()
+        picture = self._painter.paint(moment, self._first_number + tick)
+        is_sync = self._wants_sync.is_set()
+        if is_sync:
+            self._wants_sync.clear()
+        for unit_time, nal_units in self._encoder.encode(picture, tick * VIDEO_CLOCK_RATE // self._fps, is_sync):
+            has_idr = any(nal_unit[0] & 0x1F == _IDR for nal_unit in nal_units)
+            self._deliver(unit_time, list(packetise_h264(nal_units)), has_idr)
+
+
+class SoundFeed(Feed):
+    """Makes the sound of one stream."""
+
+    def __init__(self, encoder: SoundEncoder, anchor: Anchor, deliver: Deliver) -> None:
+        super().__init__(anchor, encoder.sample_rate / encoder.frame_samples, deliver)
+        self._codec = encoder.codec
+        self._encoder = encoder
+        self._ambience: Ambience | None = None
+
+    def _prepare(self) -> None:
+        if self._ambience is None:
+            self._ambience = Ambience(self._encoder.sample_rate)
+        self._encoder = SoundEncoder(self._codec)  # a fresh one: no memory of what it encoded a while ago
+
+    def _produce(self, tick: int) -> None:
+        assert self._ambience is not None  # _prepare came first
+        count = self._encoder.frame_samples
+        first = (tick - 1) * count  # the samples before the tick: sound is known only when it is over
+        offset = self._anchor.wall_us * self._encoder.sample_rate // 1_000_000
+        for unit_time, unit in self._encoder.encode(self._ambience.samples(offset + first, count), first):
+            if self._codec == "aac":
+                self._deliver(max(0, unit_time), list(packetise_aac(unit)), True)
+            else:
+                for ticks, payload in packetise_g711(unit):
+                    self._deliver(unit_time + ticks, [(False, payload)], True)
+
+
+def wait_for_threads(timeout_s: float) -> None:
+    """Lets stopped feeds end before the interpreter goes."""
+    deadline_s = time.monotonic() + timeout_s
+    for thread in threading.enumerate():
+        if thread.name == THREAD_NAME:
+            thread.join(max(0.0, deadline_s - time.monotonic()))

@@ -1,0 +1,52 @@
+"""How a simulated camera encodes and behaves: the habits of real ones that players and recorders stumble over."""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from incamera.kit.errors import IncameraError
+
+
+class UnknownProfile(IncameraError):
+    """A profile's name that we do not know."""
+
+    status = 422
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no profile '{name}'; choose from {', '.join(sorted(HABITS))}, joined by '+'.")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A camera's habits. Times in seconds."""
+
+    name: str = "steady"
+    gop_s: float = 2.0
+    bitrate: int | None = 1_500_000  # bits per second of the main stream, held; None: as many as the picture needs
+    reorders: bool = False  # B-frames
+    away_every_s: float | None = None  # it drops out once in so many seconds …
+    away_for_s: float = 8.0  # … and refuses connections for so long
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads "steady" or "long-gop+dropouts"; raises UnknownProfile."""
+        profile = cls(name=text)
+        for habit in text.split("+"):
+            if habit not in HABITS:
+                raise UnknownProfile(habit)
+            profile = replace(profile, **HABITS[habit])  # type: ignore[arg-type]  # the names are those of the fields
+        return profile
+
+    def is_away(self, second: float) -> bool:
+        """Whether the camera is out of reach `second` seconds after it was switched on."""
+        if self.away_every_s is None:
+            return False
+        return second % self.away_every_s >= self.away_every_s - self.away_for_s
+
+
+HABITS: Final[dict[str, dict[str, object]]] = {
+    "steady": {},
+    "variable": {"bitrate": None},
+    "bframes": {"reorders": True},
+    "long-gop": {"gop_s": 10.0, "bitrate": None},
+    "dropouts": {"away_every_s": 70.0},
+}
