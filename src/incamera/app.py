@@ -1,7 +1,8 @@
 """The server's composition root: settings → adapters → features → one ASGI application. The one list of features.
 
-Read `Incamera.open` from top to bottom: it is the order in which a server comes to life, and its exit stack is the
-order in which it stops. Nothing below this file knows how anything else is made.
+Read `Incamera._open` from top to bottom: it is the order in which a server comes to life, and its exit stack, backwards,
+the order in which it stops: the local edge, the listeners, the work in the background, recordings, keys, rows. Nothing
+below this file knows how anything else is made.
 """
 
 import asyncio
@@ -9,7 +10,9 @@ import importlib
 import json
 import os
 import pkgutil
-from collections.abc import Callable
+import socket
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +33,13 @@ from incamera.accounts import processing as accounts_processing
 from incamera.accounts.dependencies import SESSION_COOKIE
 from incamera.accounts.passwords import PasswordKeeper
 from incamera.config import LOOPBACK_NAMES, PREFIX, Settings, Transport
-from incamera.kit.clock import SystemClock
+from incamera.devices import processing as devices_processing
+from incamera.devices.desired import EdgeDesk
+from incamera.devices.edges import EdgeAdmission, EdgeService, ServerAddress
+from incamera.devices.plans import DevicePlans
+from incamera.devices.removal import RemovalService
+from incamera.devices.service import DeviceService
+from incamera.kit.clock import Clock, SystemClock
 from incamera.kit.events import EventBus
 from incamera.live import LiveService
 from incamera.live import endpoints as live_endpoints
@@ -42,13 +51,17 @@ from incamera.privacy.lint import check_everything
 from incamera.privacy.marks import collected
 from incamera.privacy.operator_file import Operator, load_operator
 from incamera.privacy.registry import Registry
+from incamera.recording import Recorder
+from incamera.recording import processing as recording_processing
 from incamera.serving import logs
 from incamera.serving import processing as serving_processing
 from incamera.serving.background import background
+from incamera.serving.edge_bindings import EdgeBindings
 from incamera.serving.guards import BodyLimit, HostGuard, OriginGuard, ProxyAddress, SecurityHeaders
 from incamera.serving.health import health_router
 from incamera.serving.idempotency import Idempotency, RepeatGuard
-from incamera.serving.listener import Listener, StopSignal, bind
+from incamera.serving.listener import Listener, PortTaken, StopSignal, bind
+from incamera.serving.local_edge import LocalEdge, recall_port
 from incamera.serving.openapi import describe
 from incamera.serving.problems import add_problem_handlers
 from incamera.serving.requests_seen import RequestLog
@@ -58,17 +71,23 @@ from incamera.serving.trust_page import render_fingerprint, trust_router
 from incamera.storage import migrations, root_key
 from incamera.storage.data_directory import DataDirectory, lock, open_data_directory
 from incamera.storage.database import Database
-from incamera.storage.jobs import JobQueue  # noqa: F401
+from incamera.storage.jobs import JobQueue
 from incamera.storage.vault import Vault
-from incamera.streams import Hub, SocketPolicy, SocketServer
+from incamera.streams import UPLINK_PATH, Hub, SocketPolicy, SocketServer, UplinkContext, UplinkDirectory
 
 log = structlog.get_logger(__name__)
 declare_log_events(None, {"server.ready": ("port", "transport"), "server.stopped": ()})
 
 Say = Callable[[str], None]
 WEB_FOLDER: Final = Path(__file__).parent / "_web"
-API_TITLE: Final = "Incamera"
-API_SUMMARY: Final = "Cameras that stay behind closed doors."
+HUB_CARE_S: Final = 10.0
+
+# What is served outside ASGI: path and purpose, for the description of the API.
+SOCKETS: Final = {
+    "/media/live": "Live pictures and sound; JSON text and binary frames. Opens with tickets.",
+    "/media/playback": "Recorded pictures and sound; JSON text and binary frames. Opens with tickets.",
+    "/uplink/v1": "Edges bring media and take orders; Ed25519 key of the edge. Not for browsers.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +99,22 @@ class Feature:
     router: APIRouter | None = None
 
 
-# What is served outside ASGI: path and purpose, for the description of the API.
-SOCKETS: Final = {
-    "/media/live": "Live pictures and sound; JSON text and binary frames. Opens with tickets.",
-    "/media/playback": "Recorded pictures and sound; JSON text and binary frames. Opens with tickets.",
-    "/uplink/v1": "Edges bring media and take orders; Ed25519 key of the edge. Not for browsers.",
-}
-
 # Highest first. What is not in here is neither reachable nor declared.
 FEATURES: Final = (
+    Feature("recording", recording_processing.ACTIVITIES),
     Feature("live", live_processing.ACTIVITIES, live_endpoints.router),
-    Feature("serving", serving_processing.ACTIVITIES),
+    Feature("devices", devices_processing.ACTIVITIES),
     Feature("access", access_processing.ACTIVITIES),
     Feature("accounts", accounts_processing.ACTIVITIES, accounts_endpoints.router),
+    Feature("serving", serving_processing.ACTIVITIES),
 )
 
 
 def create_api() -> FastAPI:
     """The control API with all its routes, connected to nothing: for serving and for its own description."""
     api = FastAPI(
-        title=API_TITLE,
-        summary=API_SUMMARY,
+        title="Incamera",
+        summary="Cameras that stay behind closed doors.",
         version=__version__,
         openapi_url=None,
         docs_url=None,
@@ -127,9 +141,12 @@ def import_tables() -> None:
             importlib.import_module(module.name)
 
 
+# --- a server's life ------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """What is opened before any feature: the directory, the key, the sockets."""
+    """What is opened before any feature."""
 
     directory: DataDirectory
     root_key: bytes
@@ -137,13 +154,38 @@ class Foundation:
     ledger: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What every feature is built on."""
+
+    registry: Registry
+    database: Database
+    vault: Vault
+    clock: Clock
+    events: EventBus
+    jobs: JobQueue
+    hub: Hub
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The services of this server, wired."""
+
+    accounts: AccountService
+    live: LiveService
+    recorder: Recorder
+    uplinks: UplinkDirectory
+    edges: EdgeService
+    devices: DeviceService
+    removal: RemovalService
+
+
 class Incamera:
-    """A running server. `open` in a task, `stop` through its exit stack."""
+    """A server from its start to its end."""
 
     def __init__(self, settings: Settings, say: Say) -> None:
         self.settings = settings
         self.clock = SystemClock()
-        self.events = EventBus()
         self._say = say
         self._not_ready: str | None = "starting"
 
@@ -161,77 +203,145 @@ class Incamera:
         sockets = bind(settings.host, settings.port)  # first: a taken port leaves nothing behind
         for sock in sockets:
             stack.callback(sock.close)
+        port = int(sockets[0].getsockname()[1])
         foundation = open_foundation(settings, stack)
         certificate = obtain_certificate(settings, foundation.directory, self.clock)
-        registry = make_registry(load_operator(privacy_file(settings)))
-        database, vault = await self._open_storage(foundation, registry, stack)
+        bindings = EdgeBindings(certificate, settings.tls_cert, is_behind_proxy=bool(settings.behind_proxy))
+        core = await self._open_core(foundation, stack)
+        address = ServerAddress(public_url(settings, port), bindings.fingerprint)
+        features = await assemble(core, foundation.directory, bindings, lambda: address, stack)
 
-        api = create_api()
         media = SocketServer(SocketPolicy(trusted_proxies=settings.behind_proxy))
-        hub = Hub(self.clock)
-        passwords = PasswordKeeper()
-        stack.callback(passwords.close)
-        accounts = AccountService(
-            database=database,
-            vault=vault,
-            events=self.events,
-            clock=self.clock,
-            passwords=passwords,
-            notice_version=lambda: __version__,
-        )
-        live = LiveService(database=database, vault=vault, hub=hub, events=self.events, clock=self.clock)
-        stack.push_async_callback(live.close)
-        media.add_route(LIVE_PATH, live.make_socket)
-        api.state.database = database
-        api.state.registry = registry
-        api.state.operator_role = registry.operator.deployment.role
-        api.state.accounts = accounts
-        api.state.live = live
-
-        token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
-        api.include_router(health_router(lambda: self._not_ready, token))
-        if certificate is not None and certificate.ca is not None:
-            api.include_router(trust_router(certificate.ca))
-        add_description(api, SOCKETS)
-        work = {"live": live.run}
-        await stack.enter_async_context(background(self.clock, work))
+        media.add_route(LIVE_PATH, features.live.make_socket)
+        media.add_route(UPLINK_PATH, features.uplinks.make_socket, is_for_browsers=False)
+        api = self._connect_api(core, features, certificate)
+        await stack.enter_async_context(background(self.clock, work_of(core, features)))
+        repeats = RepeatGuard(core.database, core.vault, features.accounts, self.clock, SESSION_COOKIE.name)
         listener = Listener(
-            guarded(api, settings, RepeatGuard(database, vault, accounts, self.clock, SESSION_COOKIE.name)),
+            guarded(api, settings, repeats),
             sockets,
             websockets=media.protocol_class(),
             tls=certificate.context() if certificate else None,
         )
         stack.push_async_callback(listener.stop)
         await listener.start()
-        address = public_url(settings, listener.port)
-        if (link := await accounts.ensure_setup_link(address)) is not None:
-            self._say(f"set up this server, once, at {link}")
-        self._announce(listener.port, certificate)
+        if settings.edge:
+            await self._start_local_edge(foundation.directory, features, listener.port, stack)
+        await self._announce(features.accounts, port, certificate)
 
-    async def _open_storage(
-        self, foundation: Foundation, registry: Registry, stack: AsyncExitStack
-    ) -> tuple[Database, Vault]:
-        database = Database(self.settings.database_url)
+    async def _open_core(self, foundation: Foundation, stack: AsyncExitStack) -> Core:
+        url = self.settings.database_url
+        registry = make_registry(load_operator(privacy_file(self.settings)))
+        database = Database(url)
         stack.push_async_callback(database.close)
         await migrations.upgrade(
             database,
-            before=lambda _revision: make_backup(
-                foundation.directory, self.settings.database_url, foundation.root_key, None, self.clock
-            ),
+            before=lambda _revision: make_backup(foundation.directory, url, foundation.root_key, None, self.clock),
         )
         guard_database(database, registry)
         vault = await Vault.open(
             foundation.directory.keys_path, foundation.root_key, ledger=foundation.ledger, clock=self.clock
         )
         stack.push_async_callback(vault.close)
-        return database, vault
+        jobs, hub = JobQueue(database, self.clock), Hub(self.clock)
+        return Core(registry, database, vault, self.clock, EventBus(), jobs, hub)
 
-    def _announce(self, port: int, certificate: Certificate | None) -> None:
-        settings = self.settings
+    def _connect_api(self, core: Core, features: Features, certificate: Certificate | None) -> FastAPI:
+        api = create_api()
+        token = self.settings.metrics_token.get_secret_value() if self.settings.metrics_token else None
+        api.include_router(health_router(lambda: self._not_ready, token))
         if certificate is not None and certificate.ca is not None:
-            self._say(f"fingerprint of the own CA {render_fingerprint(certificate.ca.read_bytes())}")
-        self._say(f"ready {public_url(settings, port)}")
-        log.info("server.ready", port=port, transport=settings.transport.value)
+            api.include_router(trust_router(certificate.ca))
+        add_description(api)
+        api.state.database, api.state.registry = core.database, core.registry
+        api.state.operator_role = core.registry.operator.deployment.role
+        api.state.accounts, api.state.live = features.accounts, features.live
+        return api
+
+    async def _start_local_edge(
+        self, directory: DataDirectory, features: Features, port: int, stack: AsyncExitStack
+    ) -> None:
+        folder = directory.folder("edge")
+        if self.settings.transport is not Transport.PLAIN_LOOPBACK:
+            # TLS on loopback would cost more than all the rest of the media path: a listener for the uplink alone.
+            door = SocketServer(SocketPolicy())
+            door.add_route(UPLINK_PATH, features.uplinks.make_socket, is_for_browsers=False)
+            inner = Listener(nothing_here, bind_inner(folder), websockets=door.protocol_class(), tls=None)
+            stack.push_async_callback(inner.stop)
+            await inner.start()
+            port = inner.port
+        local = LocalEdge(folder, f"http://127.0.0.1:{port}", features.edges.invite_local, self.clock)
+        stack.push_async_callback(local.stop)
+        local.start()
+
+    async def _announce(self, accounts: AccountService, port: int, certificate: Certificate | None) -> None:
+        address = public_url(self.settings, port)
+        if certificate is not None and certificate.ca is not None:
+            self._say(f"trust {address}/trust, fingerprint {render_fingerprint(certificate.ca.read_bytes())}")
+        if (link := await accounts.ensure_setup_link(address)) is not None:
+            self._say(f"set up this server, once, at {link}")
+        self._say(f"ready {address}")
+        log.info("server.ready", port=port, transport=self.settings.transport.value)
+
+
+async def assemble(
+    core: Core,
+    directory: DataDirectory,
+    bindings: EdgeBindings,
+    address: Callable[[], ServerAddress],
+    stack: AsyncExitStack,
+) -> Features:
+    """Builds every feature and opens what needs opening, lowest first."""
+    database, vault, clock, events = core.database, core.vault, core.clock, core.events
+    passwords = PasswordKeeper()
+    stack.callback(passwords.close)
+    accounts = AccountService(
+        database=database,
+        vault=vault,
+        events=events,
+        clock=clock,
+        passwords=passwords,
+        notice_version=lambda: __version__,
+    )
+    recorder = Recorder(database, vault, directory.folder("media"), DevicePlans(database, vault), clock, events)
+    uplinks = UplinkDirectory(
+        UplinkContext(
+            hub=core.hub,
+            authenticator=EdgeAdmission(database, clock),
+            registry=EdgeDesk(database=database, vault=vault, clock=clock, events=events),
+            recorder=recorder,
+            spool_key=vault.spool_private_key(),
+            bindings=bindings,
+            clock=clock,
+        )
+    )
+    edges = EdgeService(database=database, vault=vault, clock=clock, connections=uplinks, server=address)
+    devices = DeviceService(
+        database=database, vault=vault, clock=clock, events=events, edges=edges, uplinks=uplinks, viewers=core.hub
+    )
+    removal = RemovalService(
+        database=database, vault=vault, clock=clock, events=events, jobs=core.jobs, devices=devices, uplinks=uplinks
+    )
+    live = LiveService(database=database, vault=vault, hub=core.hub, events=events, clock=clock)
+    await recorder.start()
+    stack.push_async_callback(recorder.stop)
+    stack.push_async_callback(live.close)
+    stack.push_async_callback(uplinks.settle)
+    return Features(accounts, live, recorder, uplinks, edges, devices, removal)
+
+
+def work_of(core: Core, features: Features) -> dict[str, Callable[[], Any]]:
+    """Everything that goes on beside the requests."""
+
+    async def care_for_hub() -> None:
+        while True:
+            await core.clock.sleep(HUB_CARE_S)
+            core.hub.drop_stale()
+
+    return {"live": features.live.run, "jobs": core.jobs.run, "hub": care_for_hub}
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
 
 
 def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundation:
@@ -251,7 +361,7 @@ def privacy_file(settings: Settings) -> Path | None:
     return settings.privacy_file or (usual if usual.exists() else None)
 
 
-def obtain_certificate(settings: Settings, directory: DataDirectory, clock: SystemClock) -> Certificate | None:
+def obtain_certificate(settings: Settings, directory: DataDirectory, clock: Clock) -> Certificate | None:
     """The certificate to serve with; None where the listener speaks plain HTTP."""
     if settings.tls_cert is not None and settings.tls_key is not None:
         return load_certificate(settings.tls_cert, settings.tls_key)
@@ -285,18 +395,36 @@ def guarded(api: FastAPI, settings: Settings, repeats: RepeatGuard) -> ASGIApp:
     return ProxyAddress(app, settings.behind_proxy)
 
 
-def add_description(api: FastAPI, sockets: dict[str, str]) -> None:
+async def nothing_here(scope: Any, receive: Any, send: Any) -> None:
+    """The HTTP side of the inner listener, which is for the local edge's uplink alone."""
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def bind_inner(folder: Path) -> list[socket.socket]:
+    """The port that an edge left behind by a killed server still dials, or a free one."""
+    try:
+        return bind("127.0.0.1", recall_port(folder))
+    except PortTaken:
+        return bind("127.0.0.1", 0)
+
+
+def add_description(api: FastAPI) -> None:
     """`/openapi.json`, made once when first asked for."""
     described: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
         if not described:
-            described.update(describe(api, sockets))
+            described.update(describe(api, SOCKETS))
         return described
 
     api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to change the description
     api.openapi_url = "/openapi.json"
     api.setup()
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
 
 
 def serve(settings: Settings, say: Say) -> int:
@@ -326,3 +454,16 @@ def check_declarations(settings: Settings) -> list[str]:
     """What the registry's rules and the bijection lint find, one sentence each."""
     registry = make_registry(load_operator(privacy_file(settings)))
     return [str(problem) for problem in check_everything(registry, create_api())]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m incamera.app openapi`, for the build of the web app."""
+    if list(arguments) != ["openapi"]:
+        print("usage: python -m incamera.app openapi", file=sys.stderr)  # noqa: T201
+        return 2
+    print(render_openapi())  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

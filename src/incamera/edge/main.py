@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -69,7 +70,13 @@ class EdgeOptions:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `incamera edge`."""
     parser.add_argument("--server", required=True, metavar="URL", help="https://…; http:// on this machine only")
-    parser.add_argument("--code", metavar="CODE", help="the enrolment code; only needed the first time")
+    # The server hands its own edge the code by the environment: every user can read the arguments of a process.
+    parser.add_argument(
+        "--code",
+        metavar="CODE",
+        default=os.environ.get("INCAMERA_EDGE_CODE"),
+        help="the enrolment code; only needed the first time",
+    )
     parser.add_argument("--data", required=True, metavar="DIR", help="this edge's own folder: its key and its spool")
     parser.add_argument(
         "--allow", action="append", metavar="RANGE", help="cameras may be in this address range only (repeatable)"

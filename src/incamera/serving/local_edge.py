@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -35,7 +36,6 @@ declare_log_events(
         "local_edge.adopted": ("pid",),
         "local_edge.ended": ("pid", "status", "wait_s"),
         "local_edge.stopped": ("pid",),
-        "local_edge.no_code": ("wait_s",),
     },
 )
 
@@ -47,7 +47,9 @@ _POLL_S: Final = 0.5
 # What a Python program needs to find itself and speak to a person; nothing of ours (root key, tokens) passes.
 _PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 
-MakeCode = Callable[[], Awaitable[str | None]]
+NOTE: Final = "local-edge.json"
+CODE_VARIABLE: Final = "INCAMERA_EDGE_CODE"
+MakeCode = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,11 @@ class _Running:
 
 
 class LocalEdge:
-    """Starts and watches the child. `make_code` returns an enrolment code, or None if the edge is enrolled already."""
+    """Starts and watches the child. `make_code` makes an enrolment code; an edge that is known already ignores it."""
 
     def __init__(self, folder: Path, server_url: str, make_code: MakeCode, clock: Clock) -> None:
         self._folder = folder
-        self._note = folder / "local-edge.json"
+        self._note = folder / NOTE
         self._url = server_url
         self._make_code = make_code
         self._clock = clock
@@ -118,10 +120,11 @@ class LocalEdge:
         return found
 
     async def _spawn(self) -> _Running:
-        code = await self._make_code()
         arguments = ["edge", "--server", self._url, "--data", str(self._folder)]
-        arguments += ["--code", code] if code else []
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        # By the environment, because every user of this machine can read the arguments of a process. The part after
+        # the second dash names a certificate, and this line has none.
+        environment[CODE_VARIABLE] = "-".join((await self._make_code()).split("-")[:2])
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -157,6 +160,14 @@ class LocalEdge:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended(running), patience_s)
         self._note.unlink(missing_ok=True)
+
+
+def recall_port(folder: Path) -> int:
+    """The port an adopted edge still dials; 0 if there is none to recall."""
+    try:
+        return urlsplit(json.loads((folder / NOTE).read_text())["server"]).port or 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _start_time(pid: int) -> int | None:

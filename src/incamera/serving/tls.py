@@ -82,6 +82,14 @@ def load_certificate(cert: Path, key: Path) -> Certificate:
     return Certificate(cert, key, _fingerprint(leaf), frozenset(_names(leaf)))
 
 
+def read_fingerprint(cert: Path) -> bytes:
+    """SHA-256 of a certificate file's leaf; raises CertificateUnusable."""
+    try:
+        return _fingerprint(x509.load_pem_x509_certificates(cert.read_bytes())[0])
+    except (OSError, ValueError, IndexError) as error:
+        raise CertificateUnusable(cert, "it is missing or holds no PEM certificate") from error
+
+
 def own_certificate(folder: Path, names: Sequence[str], now: datetime) -> Certificate:
     """The certificate of our own CA in `folder`, made or renewed when it is missing, near its end or lacks a name."""
     ca_cert, ca_key = folder / "ca.crt", folder / "ca.key"
