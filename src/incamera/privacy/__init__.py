@@ -5,7 +5,7 @@ cookies name their activity; from this come the notice, the record, purpose-boun
 the lint that refuses anything undeclared. This package imports no feature: `app.py` hands it the declarations.
 """
 
-from incamera.privacy.cookies import ClientKey, Cookie
+from incamera.privacy.cookies import ClientKey, Cookie, CookieGuard
 from incamera.privacy.marks import (
     LogEvent,
     activity,
@@ -17,7 +17,9 @@ from incamera.privacy.marks import (
     not_personal,
     personal,
 )
+from incamera.privacy.registry import Registry
 from incamera.privacy.retention import RetentionRule, RetentionTarget, Swept
+from incamera.privacy.retention_engine import RetentionEngine
 from incamera.privacy.schema import (
     CONSENT,
     CONTRACT,
@@ -49,6 +51,7 @@ __all__ = [
     "ClientKey",
     "Code",
     "Cookie",
+    "CookieGuard",
     "Datum",
     "Db",
     "Dpia",
@@ -57,6 +60,8 @@ __all__ = [
     "Minors",
     "Purpose",
     "Recipient",
+    "Registry",
+    "RetentionEngine",
     "RetentionRule",
     "RetentionTarget",
     "Reuse",

@@ -2,7 +2,8 @@
 
 Rules that end together are one group. The group that ends last in a table takes the whole row, an earlier one sets its
 columns to NULL; an event counts as later than any figure. A table without the clock itself is reached through foreign
-keys (a session of a closed account). What SQL cannot do, or what first needs a key destroyed, goes to a `RetentionTarget`.
+keys (a session of a closed account). What SQL cannot do, or what first needs a key destroyed, goes to a
+`RetentionTarget`.
 """
 
 from collections import deque

@@ -7,7 +7,7 @@ marks in the code. The rendered canonical form always shows every field in full.
 
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from incamera.privacy import vocabulary
 from incamera.privacy.durations import parse_duration
@@ -290,7 +290,7 @@ class Activity(Closed):
     storage: Storage = Field(default_factory=_storage)
     recipients: tuple[Recipient, ...] = ()
     automated_decisions: Literal[False] = False
-    measures: tuple[str, ...] = Field(default_factory=_measures)
+    measures: tuple[str, ...] = Field(default=(), validate_default=True)  # beside the ones that follow from the data
     rights: Rights = Field(default_factory=_rights)
     dpia: Dpia = Field(default_factory=_dpia)
     minors: Minors = Minors()
@@ -313,12 +313,11 @@ class Activity(Closed):
 
     @field_validator("measures")
     @classmethod
-    def _are_measures(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+    def _are_measures(cls, values: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for value in values:
             if value not in vocabulary.measures():
                 raise ValueError(f"unknown measure {value!r}{nearest(value, vocabulary.measures())}")
-        standing = tuple(m.id for m in vocabulary.measures().values() if m.standing and m.id not in values)
-        return standing + values
+        return tuple(dict.fromkeys((*_measures(info.data), *values)))
 
     def address(self, key: str) -> str:
         """`viewer_ip` → `B4.live_view/viewer_ip`."""
