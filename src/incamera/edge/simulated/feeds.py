@@ -26,6 +26,8 @@ Deliver = Callable[[int, Payloads, bool], None]
 """`deliver(time, payloads, is_sync)`: ticks since the camera was switched on; called in the feed's thread"""
 
 THREAD_NAME: Final = "simulated-camera"
+# One scene at a time: drawing is many small numpy calls, and several threads at it only wait for each other.
+_DRAWING: Final = threading.Lock()
 _MAX_LAG_S: Final = 1.0
 _IDR: Final = 5
 
@@ -113,13 +115,14 @@ class VideoFeed(Feed):
         self._fps = fps
         self._encoder: VideoEncoder | None = None
         self._painter: ScenePainter | None = None
-        self._drawing = threading.Lock()
         # Numbers go on from one start of the program to the next: they count ticks of wall time.
         self._first_number = anchor.wall_us * fps // 1_000_000
 
     def draw_scene(self) -> None:
         """Draws the scene unless it is drawn already: half a second of work, in whatever thread calls first."""
-        with self._drawing:
+        if self._painter is not None:
+            return  # without the lock: whoever draws the others would hardly let us have it
+        with _DRAWING:
             if self._painter is None:
                 scene = SCENES[self._camera.scene_name](self._size[0] / 1280)
                 self._painter = ScenePainter(scene, self._camera.title)

@@ -138,7 +138,7 @@ class SimulatedCameras:
 
     def _draw_scenes(self) -> None:
         """One after the other, so that the first viewers do not wait for all of them."""
-        for mount in list(self._mounts.values()):
+        for mount in sorted(self._mounts.values(), key=lambda mount: mount.path.endswith("/sub")):
             if self._is_stopping.is_set():
                 return
             mount.draw_scene()
