@@ -120,6 +120,7 @@ class Access:
     until: datetime | None  # None: until an event says otherwise
     look_back: timedelta | None  # recordings older than this stay closed; None: no such limit
     permission: Permission | None = None  # what was asked for, so that `recheck` can ask the same again
+    channels: frozenset[UUID] | None = None  # of the device, those that may be known of; None: all
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
@@ -139,24 +140,29 @@ def decide(
         return None
     if guarded.owner_id == account_id:
         return Access(guarded.device_id, channel_id, guarded.epoch, EVERYTHING, True, None, None, permission)
-    grants = [grant for grant in guarded.grants if channel_id is None or _covers(grant, channel_id)]
+    grants = [grant for grant in guarded.grants if _covers(grant, channel_id, permission)]
     return _granted(guarded, grants, permission, channel_id, now)
 
 
-def _covers(grant: Grant, channel_id: UUID) -> bool:
-    return grant.channels is None or channel_id in grant.channels
+def _covers(grant: Grant, channel_id: UUID | None, permission: Permission | None) -> bool:
+    """A grant for some channels lets its holder know of the device, but not act on the device as a whole."""
+    if grant.channels is None:
+        return True
+    return permission is None if channel_id is None else channel_id in grant.channels
 
 
 def _granted(
     guarded: Guarded, grants: Iterable[Grant], permission: Permission | None, channel_id: UUID | None, now: datetime
 ) -> Access | None:
     permissions: set[Permission] = set()
+    channels: set[UUID] | None = set()
     asked: list[tuple[datetime | None, timedelta | None]] = []
     for grant in grants:
         is_active, until = grant.active_until(now, guarded.zone)
         if not is_active or grant.epoch != guarded.epoch:
             continue
         permissions |= grant.permissions
+        channels = None if channels is None or grant.channels is None else channels | grant.channels
         if permission is None or permission in grant.permissions:
             asked.append((until, grant.look_back))
     if not asked:
@@ -166,5 +172,13 @@ def _granted(
     until = None if None in untils else max(untils)
     look_back = None if None in look_backs else max(look_backs)
     return Access(
-        guarded.device_id, channel_id, guarded.epoch, frozenset(permissions), False, until, look_back, permission
+        device_id=guarded.device_id,
+        channel_id=channel_id,
+        epoch=guarded.epoch,
+        permissions=frozenset(permissions),
+        is_owner=False,
+        until=until,
+        look_back=look_back,
+        permission=permission,
+        channels=None if channels is None else frozenset(channels),
     )

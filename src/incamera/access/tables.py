@@ -37,7 +37,7 @@ class OwnershipRow(Base):
     """One period of a device in one account. Epochs of a device count from 1 and never come back."""
 
     __tablename__ = "ownership"
-    __table_args__ = (Index("ix_ownership_account", "account_id", "ended_at"),)
+    __table_args__ = (Index("ix_ownership_account", "account_id", "ended_at"), Index("ix_ownership_ended", "ended_at"))
 
     device_id: Mapped[UUID] = mapped_column(
         ForeignKey("guarded_device.device_id", ondelete="CASCADE"),

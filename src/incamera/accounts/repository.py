@@ -92,6 +92,12 @@ async def get_account(db: AsyncSession, account_id: AccountId, key: ScopeKey) ->
     )
 
 
+async def list_existing(db: AsyncSession, account_ids: Sequence[AccountId]) -> list[AccountId]:
+    """Those of these accounts that exist and are open."""
+    statement = select(AccountRow.id).where(AccountRow.id.in_(account_ids), AccountRow.closed_at.is_(None))
+    return [AccountId(account_id) for account_id in (await db.scalars(statement)).all()]
+
+
 async def set_profile(
     db: AsyncSession, account_id: AccountId, *, nickname: str | None, language: str, key: ScopeKey
 ) -> None:

@@ -237,6 +237,18 @@ class AccountService:
             after_commit(db, lambda: self.touch(found.info.id))
         return Actor(found.account_id, found.info.id, found.info.expires_at)
 
+    async def renew(self, actor: Actor) -> Actor | None:
+        """For streams that stay open: counts as use of the session; None when it is over."""
+        now = self._clock.now()
+        async with open_session(self._database, *SESSION_ACTIVITIES) as db:
+            sessions = {info.id: info for info in await repository.list_sessions(db, actor.account_id)}
+            info = sessions.get(actor.session_id)
+            if info is None or info.expires_at <= now:
+                return None
+            await repository.touch_session(db, info.id, now)
+        expires_at = session_ends_at(info.created_at, now, is_remembered=info.is_remembered)
+        return Actor(actor.account_id, info.id, expires_at)
+
     async def touch(self, session_id: SessionId) -> None:
         """Somebody is still there: long-lived streams call this every few minutes, requests do it by themselves."""
         async with open_session(self._database, *SESSION_ACTIVITIES) as db:
@@ -278,10 +290,13 @@ class AccountService:
         return await repository.get_account(db, account_id, await self._vault.account_key(account_id))
 
     async def names(self, account_ids: Sequence[AccountId]) -> dict[AccountId, str]:
-        """What to call these people in front of somebody they share with: the nickname, else the e-mail address."""
+        """What to call these people in front of somebody they share with: the nickname, else the e-mail address.
+
+        Accounts that are gone are left out.
+        """
         names: dict[AccountId, str] = {}
         async with open_session(self._database, "B1a.register", writes=False) as db:
-            for account_id in dict.fromkeys(account_ids):
+            for account_id in await repository.list_existing(db, account_ids):
                 account = await self._account(db, account_id)
                 names[account_id] = account.nickname or account.email
         return names

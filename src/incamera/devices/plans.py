@@ -1,0 +1,41 @@
+"""What those above must know of a device without being a person who knocks: recording, and the public sign page."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from incamera.devices import repository
+from incamera.devices.model import KeepPlan, PrivacyCard, RecordingPlan
+from incamera.devices.processing import DEVICE_ACTIVITIES
+from incamera.privacy import open_session
+from incamera.storage.database import Database
+from incamera.storage.vault import KeyDestroyed, KeyNotFound, Vault
+
+
+class DevicePlans:
+    """The `ChannelRules` of recording, and the cards behind printed signs."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
+
+    async def find(self, channel_id: UUID) -> RecordingPlan | None:
+        """What the owner wants of a channel; None if it does not exist (any more)."""
+        async with open_session(self._database, *DEVICE_ACTIVITIES, writes=False) as db:
+            return await repository.find_recording_plan(db, channel_id)
+
+    async def keep(self) -> Mapping[UUID, KeepPlan]:
+        """For every channel there is: how long its recordings are kept, and under which rule of the notice."""
+        async with open_session(self._database, *DEVICE_ACTIVITIES, writes=False) as db:
+            return await repository.list_keep_plans(db)
+
+    async def find_card(self, sign_code: str) -> PrivacyCard | None:
+        """The card behind a printed sign. It tells nothing of the owner, the device or its name (B0-02)."""
+        async with open_session(self._database, *DEVICE_ACTIVITIES, writes=False) as db:
+            found = await repository.find_by_sign(db, sign_code)
+            if found is None:
+                return None
+            try:
+                key = await self._vault.epoch_key(*found)
+            except (KeyDestroyed, KeyNotFound):
+                return None
+            (device,) = await repository.load_devices(db, [found[0]], {found[0]: key})
+        return device.card

@@ -1,0 +1,97 @@
+"""Who looked: the owner's view of the logs that `live` and `playback` keep (B4-04, B5.playback).
+
+Both lie above this package, so `app.py` hands their logs over as `ViewingSource`s.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal, Protocol
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from incamera.access import NotFound, access_device
+from incamera.accounts import AccountId, AccountService, Actor
+from incamera.devices import repository
+from incamera.devices.model import Viewing
+from incamera.kit.clock import Clock
+from incamera.privacy import open_session
+from incamera.storage.database import Database
+
+_STILL_LOOKING: Final = timedelta(seconds=75)  # the logs note every half minute that somebody still looks
+
+
+class LoggedViewing(Protocol):
+    """A line of a viewing log, whichever feature keeps it."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def account_id(self) -> UUID: ...
+    @property
+    def channel_id(self) -> UUID: ...
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def last_seen_at(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ViewingSource:
+    """`read(db, channel_ids, limit)` gives the latest lines; its session is opened for `activity`."""
+
+    kind: Literal["live", "playback"]
+    activity: str
+    read: Callable[[AsyncSession, Sequence[UUID], int], Awaitable[Sequence[LoggedViewing]]]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedViewing:
+    """A line of the log with the name the owner knows the viewer by; None: the account is gone."""
+
+    viewing: Viewing
+    viewer: str | None
+    is_you: bool
+
+
+class ViewingLogs:
+    """Reads all logs as one."""
+
+    def __init__(self, *, database: Database, clock: Clock, accounts: AccountService) -> None:
+        self._database, self._clock, self._accounts = database, clock, accounts
+        self._sources: list[ViewingSource] = []
+
+    def add_source(self, source: ViewingSource) -> None:
+        """From now on the log also shows what this source keeps."""
+        self._sources.append(source)
+
+    async def latest(self, db: AsyncSession, actor: Actor, device_id: UUID, limit: int) -> list[NamedViewing]:
+        """Who looked at this device, live or past, the latest first. For its owner only: raises NotFound."""
+        access = await access_device(db, actor, device_id, None, self._clock)
+        if not access.is_owner:
+            raise NotFound
+        channel_ids = await repository.list_channel_ids(db, device_id)
+        found = [line for source in self._sources for line in await self._read(source, channel_ids, limit)]
+        found.sort(key=lambda line: (line.started_at, line.id), reverse=True)
+        names = await self._accounts.names([AccountId(line.account_id) for line in found[:limit]])
+        return [
+            NamedViewing(line, names.get(AccountId(line.account_id)), is_you=line.account_id == actor.account_id)
+            for line in found[:limit]
+        ]
+
+    async def _read(self, source: ViewingSource, channel_ids: Sequence[UUID], limit: int) -> list[Viewing]:
+        now = self._clock.now()
+        async with open_session(self._database, source.activity, writes=False) as db:
+            lines = await source.read(db, channel_ids, limit)
+        return [
+            Viewing(
+                id=line.id,
+                channel_id=line.channel_id,
+                account_id=line.account_id,
+                kind=source.kind,
+                started_at=line.started_at,
+                ended_at=None if now - line.last_seen_at < _STILL_LOOKING else line.last_seen_at,
+            )
+            for line in lines
+        ]
