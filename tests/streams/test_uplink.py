@@ -66,7 +66,7 @@ from incamera.streams import (
 )
 from incamera.streams import uplink as uplink_module
 from tests.streams.test_hub import Listener
-from tests.support.sockets import Serving, serving
+from tests.support.sockets import Serving, eventually, serving
 
 CODE = "0123456789"
 CHANNEL = UUID(int=7)
@@ -256,12 +256,6 @@ async def uplink(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Uplink]:
         await asyncio.gather(*(line.close() for line in one.lines))
         await asyncio.sleep(0)
     await directory.settle()
-
-
-async def eventually(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_enrolment_then_the_same_key_comes_back(uplink: Uplink) -> None:

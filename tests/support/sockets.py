@@ -3,8 +3,9 @@
 import asyncio
 import itertools
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import uvicorn
@@ -65,7 +66,7 @@ async def serving(sockets: SocketServer, app: object = _no_app) -> AsyncIterator
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve([listening]))
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     running = Serving(server, listening.getsockname()[1], task)
     try:
@@ -73,6 +74,13 @@ async def serving(sockets: SocketServer, app: object = _no_app) -> AsyncIterator
     finally:
         if not task.done():
             await running.stop()
+
+
+async def eventually(condition: Callable[[], Any]) -> None:
+    """Returns when the condition is true; fails after five seconds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - whatever a test waits for
+            await asyncio.sleep(0.005)
 
 
 class StreamDouble:

@@ -166,9 +166,7 @@ class LiveStream:
             self._needs_sync = True
 
     def on_offline(self, cause: GapCause) -> None:
-        self._needs_sync = True
-        if cause is GapCause.TURNED_OFF:
-            self.stop(StopReason.TURNED_OFF)
+        self._needs_sync = True  # why, the state says; the tile stays open and goes on with the next run
 
     def on_state(self, state: ChannelState) -> None:
         self._socket.send_json(

@@ -79,7 +79,7 @@ class TicketOffice:
         return word
 
     def redeem(self, word: str, audience: Audience) -> Ticket:
-        """Spends a ticket, also when it is for another audience; raises TicketInvalid, which tells a guesser nothing."""
+        """Spends a ticket, also one for another audience; raises TicketInvalid, which tells a guesser nothing."""
         issued = self._take(_digest(word))
         if issued is None or issued.expires_at < self._clock.monotonic() or issued.ticket.audience is not audience:
             raise TicketInvalid

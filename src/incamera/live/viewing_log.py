@@ -8,7 +8,7 @@ once by the count, and in the log soon after. After a crash a viewing ends up to
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -132,9 +132,10 @@ class ViewingLog:
                 viewer_ip=one.viewer_ip,
                 key=key,
             )
-        by_end: dict[datetime, list[UUID]] = {}
+        by_end: dict[datetime, list[UUID]] = {}  # to the second, rounded up: a thousand who leave are one statement
         for viewing_id, ended_at in ended.items():
-            by_end.setdefault(ended_at.replace(microsecond=0), []).append(viewing_id)
+            second = ended_at.replace(microsecond=0) + timedelta(seconds=1)
+            by_end.setdefault(second, []).append(viewing_id)
         for ended_at, viewing_ids in by_end.items():
             await repository.touch(db, viewing_ids, ended_at)
         if going_on:

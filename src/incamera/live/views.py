@@ -36,7 +36,6 @@ class StopReason(StrEnum):
     REVOKED = "revoked"
     SESSION_ENDED = "session_ended"
     REMOVED = "removed"
-    TURNED_OFF = "turned_off"
     SERVER_STOPPING = "server_stopping"
 
 

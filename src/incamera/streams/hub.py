@@ -81,6 +81,10 @@ class Hub:
             for subscriber in stream.subscribers if stream else ():
                 subscriber.on_state(state)
 
+    def find_state(self, channel_id: UUID) -> ChannelState | None:
+        """What was last said of a channel."""
+        return self._states.get(channel_id)
+
     def forget_channel(self, channel_id: UUID) -> None:
         """The channel was removed from its edge: what is known of it leaves the memory.
 

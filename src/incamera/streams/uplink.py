@@ -30,6 +30,7 @@ from incamera.protocol.messages import (
     PROTOCOL_VERSION,
     SIGNATURE_CONTEXT,
     Authenticate,
+    CameraFault,
     CameraState,
     CameraStatus,
     Desired,
@@ -48,6 +49,7 @@ from incamera.protocol.messages import (
     SpoolOpen,
     SpoolStatus,
     StreamClose,
+    StreamMode,
     StreamOpen,
     Welcome,
     parse_edge_message,
@@ -305,6 +307,7 @@ class UplinkSocket(SocketHandler):
         if not self._is_stopped:
             self._forget_removed(desired)
             self._spans.cut_unwanted(desired)
+            self._announce_off(desired)
             self._send_desired(desired)
 
     def _send_desired(self, desired: Desired) -> None:
@@ -321,6 +324,15 @@ class UplinkSocket(SocketHandler):
             for wanted in channel.streams
         )
         return msgspec.structs.replace(channel, streams=streams)
+
+    def _announce_off(self, desired: Desired) -> None:
+        """Viewers of a camera that was turned off hear it from us, however slow the edge is to answer."""
+        off = ChannelState(CameraState.OFF, CameraFault.NONE, self._context.clock.now_us())
+        for channel in desired.channels:
+            is_off = all(wanted.mode is StreamMode.OFF for wanted in channel.streams)
+            state = self._context.hub.find_state(channel.channel_id)
+            if is_off and state is not None and state.state is not CameraState.OFF:
+                self._context.hub.announce_state(channel.channel_id, off)
 
     def _forget_removed(self, desired: Desired) -> None:
         remaining = {channel.channel_id for channel in desired.channels}
