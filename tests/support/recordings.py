@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from incamera.devices.model import KeepPlan, RecordingPlan
 from incamera.kit.clock import SystemClock, from_us
 from incamera.kit.events import EventBus
 from incamera.kit.ids import new_id
@@ -17,7 +18,7 @@ from incamera.media.sample import Sample
 from incamera.privacy import open_session
 from incamera.protocol.frames import MediaFrame
 from incamera.protocol.messages import GapCause, StreamKind, StreamOpen
-from incamera.recording import ChannelRule, KeepRule, Recorder, RecorderLimits, Segment
+from incamera.recording import KeepRule, Recorder, RecorderLimits, Segment
 from incamera.recording import repository as segments
 from incamera.recording.span import RecordingSpan
 from incamera.storage.database import Database
@@ -48,14 +49,14 @@ class ShiftedClock(SystemClock):
 class Channels:
     """What `devices` answers the recorder."""
 
-    rules: dict[UUID, ChannelRule] = field(default_factory=dict)
+    rules: dict[UUID, RecordingPlan] = field(default_factory=dict)
     public: set[UUID] = field(default_factory=set)
 
-    async def find(self, channel_id: UUID) -> ChannelRule | None:
+    async def find(self, channel_id: UUID) -> RecordingPlan | None:
         return self.rules.get(channel_id)
 
     async def keep(self) -> Mapping[UUID, KeepRule]:
-        return {channel: KeepRule(rule.keep, channel in self.public) for channel, rule in self.rules.items()}
+        return {channel: KeepPlan(rule.keep, channel in self.public) for channel, rule in self.rules.items()}
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Studio:
         """A channel that is recorded, on a device of its own."""
         channel_id, device_id = new_id(), new_id()
         await self.vault.create_epoch_key(device_id, 1)
-        self.channels.rules[channel_id] = ChannelRule(device_id, 1, True, sound, keep)
+        self.channels.rules[channel_id] = RecordingPlan(device_id, 1, True, sound, keep)
         return channel_id
 
     async def stored(self, channel_id: UUID, stream: StreamKind = StreamKind.MAIN) -> list[Segment]:

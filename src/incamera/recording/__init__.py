@@ -5,7 +5,7 @@ one thread that touches files, `span` the way of a frame from the uplink to the 
 Design: `docs/design/segments.md`.
 """
 
-from incamera.recording.archive import Archive, OpenedSegment, Picture
+from incamera.recording.archive import Archive, OpenedSegment, Picture, batches
 from incamera.recording.errors import HourGone, MediaFolderEmpty, MediaFolderUnusable, RecordingError
 from incamera.recording.events import RecordingDamaged
 from incamera.recording.model import (
@@ -17,6 +17,8 @@ from incamera.recording.model import (
     cause_of_gap,
 )
 from incamera.recording.recorder import CheckFinding, Recorder, RecorderFigures, RecorderLimits, check
+from incamera.recording.segment import Opening
+from incamera.recording.timeline_index import TimelineIndex
 
 __all__ = [
     "CONTINUOUS_US",
@@ -29,6 +31,7 @@ __all__ = [
     "MediaFolderEmpty",
     "MediaFolderUnusable",
     "OpenedSegment",
+    "Opening",
     "Picture",
     "Recorder",
     "RecorderFigures",
@@ -36,6 +39,8 @@ __all__ = [
     "RecordingDamaged",
     "RecordingError",
     "Segment",
+    "TimelineIndex",
+    "batches",
     "cause_of_gap",
     "check",
 ]

@@ -36,6 +36,7 @@ from incamera.storage.database import Database
 from incamera.storage.vault import ScopeKey, Vault
 
 READERS: Final = 4
+_RECENT_INDEXES: Final = 64  # about 50 KB each
 _READ_BYTES: Final = 8 * 1024 * 1024  # what one read may take into memory
 
 Result = TypeVar("Result")
@@ -58,6 +59,7 @@ class OpenedSegment:
     opening: Opening
     index: SegmentIndex
     path: Path
+    is_complete: bool  # False while it is being written: `reopen` may find more
 
 
 class Archive:
@@ -73,6 +75,7 @@ class Archive:
     ) -> None:
         self._database, self._vault, self._folder = database, vault, folder
         self._find_open, self._report_damage = find_open, report_damage
+        self._recent: dict[UUID, OpenedSegment] = {}
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="media-reader")
 
     def close(self) -> None:
@@ -108,7 +111,12 @@ class Archive:
         for current in self._find_open(segment.channel_id, segment.stream):
             if current.segment.id == segment.id:
                 row, index = current.readable()
-                return OpenedSegment(row, current.file.opening, index, current.file.path)
+                return OpenedSegment(row, current.file.opening, index, current.file.path, False)
+        if segment.state is SegmentState.OPEN:  # as it was when it was looked up; closed by now, as a rule
+            segment = await self._find(segment.id) or segment
+        if (known := self._recent.get(segment.id)) is not None:
+            await self._key(segment)
+            return known
         key = await self._key(segment)
         path = segment_path(self._folder, segment.id)
         try:
@@ -119,7 +127,14 @@ class Archive:
         if not is_whole:
             sound_until = max(index.wall_us, default=segment.started_us)
             await self._report_damage(segment, sound_until, segment.ended_us)
-        return OpenedSegment(segment, opening, index, path)
+        opened = OpenedSegment(segment, opening, index, path, True)
+        if is_whole and segment.state is SegmentState.CLOSED:
+            self._remember(opened)
+        return opened
+
+    async def reopen(self, opened: OpenedSegment) -> OpenedSegment | None:
+        """The same segment with what was written since, or closed meanwhile."""
+        return await self.open(opened.segment)
 
     async def read(self, opened: OpenedSegment, chunks: Sequence[int]) -> list[Picture | None]:
         """These chunks, in order; None in place of each that does not open. Raises HourGone."""
@@ -131,6 +146,16 @@ class Archive:
             walls = [opened.index.wall_us[chunk] for chunk in damaged]
             await self._report_damage(opened.segment, min(walls), max(walls))
         return pictures
+
+    async def _find(self, segment_id: UUID) -> Segment | None:
+        async with open_session(self._database, "B5.playback", writes=False) as db:
+            return await repository.find(db, segment_id)
+
+    def _remember(self, opened: OpenedSegment) -> None:
+        """Indexes of the last few segments: scrubbing comes back to them all the time. No key is kept."""
+        self._recent[opened.segment.id] = opened
+        if len(self._recent) > _RECENT_INDEXES:
+            self._recent.pop(next(iter(self._recent)))
 
     def _open_segments(self, channel_id: UUID, stream: StreamKind) -> list[Segment]:
         return [it.readable()[0] for it in self._find_open(channel_id, stream) if it.durable and not it.is_discarded]

@@ -108,31 +108,40 @@ def cause_of_gap(ended: GapCause | None, begun: GapCause) -> GapCause:
     return begun
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelRule:
-    """What the owner wants of a channel, as far as recording needs to know."""
-
-    device_id: UUID
-    epoch: int
-    is_recorded: bool
-    is_sound_recorded: bool
-    keep: timedelta
+class ChannelRule(Protocol):
+    """What the owner wants of a channel, as far as recording needs to know (`devices.RecordingPlan`)."""
 
     @property
-    def epoch_ref(self) -> EpochRef:
-        return EpochRef(self.device_id, self.epoch)
+    def device_id(self) -> UUID: ...
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def is_recorded(self) -> bool: ...
+
+    @property
+    def is_sound_recorded(self) -> bool: ...
+
+    @property
+    def keep(self) -> timedelta: ...
+
+    @property
+    def epoch_ref(self) -> EpochRef: ...
 
 
-@dataclass(frozen=True, slots=True)
-class KeepRule:
+class KeepRule(Protocol):
     """How long a channel's recordings are kept; `sees_public_space` decides which rule of the notice it falls under."""
 
-    keep: timedelta
-    sees_public_space: bool
+    @property
+    def keep(self) -> timedelta: ...
+
+    @property
+    def sees_public_space(self) -> bool: ...
 
 
 class ChannelRules(Protocol):
-    """Implemented by `devices`."""
+    """Implemented by `devices` (`DevicePlans`)."""
 
     async def find(self, channel_id: UUID) -> ChannelRule | None:
         """None for a channel that does not exist (any more)."""

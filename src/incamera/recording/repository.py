@@ -84,7 +84,7 @@ async def list_between(
     db: AsyncSession, channel_id: UUID, stream: StreamKind, from_us: int, to_us: int, limit: int
 ) -> list[Segment]:
     """Segments that may hold chunks in [from, to), in order of their start."""
-    query = _between(select(SegmentRow), channel_id, stream, from_us, to_us)
+    query = _between(select(SegmentRow), channel_id, (stream,), from_us, to_us)
     return [_segment(row) for row in await db.scalars(query.order_by(SegmentRow.started_us).limit(limit))]
 
 
@@ -113,31 +113,36 @@ async def find_after(db: AsyncSession, channel_id: UUID, stream: StreamKind, fro
 
 
 async def islands(
-    db: AsyncSession, channel_id: UUID, stream: StreamKind, from_us: int, to_us: int, tolerance_us: int
-) -> tuple[list[Island], int | None]:
-    """Unbroken stretches in [from, to), and the end of the last one. Reads the timeline index only.
+    db: AsyncSession, channel_id: UUID, from_us: int, to_us: int, tolerance_us: int
+) -> tuple[dict[StreamKind, list[Island]], dict[StreamKind, int]]:
+    """Per stream: unbroken stretches in [from, to), and the end of the last one. Reads the timeline index only.
 
     A stretch ends where more than `tolerance_us` follow without a chunk. Backlog may overlap what is there: the end
     so far is a running maximum, not simply the row before.
     """
-    by_start: Any = SegmentRow.started_us
+    order: Any = {"partition_by": SegmentRow.stream, "order_by": SegmentRow.started_us}
     inner = _between(
         select(
+            SegmentRow.stream,
             SegmentRow.started_us,
             SegmentRow.gap_cause,
-            func.max(SegmentRow.ended_us).over(order_by=by_start, rows=(None, -1)).label("before_us"),
-            func.lag(SegmentRow.end_cause).over(order_by=by_start).label("end_cause"),
+            func.max(SegmentRow.ended_us).over(**order, rows=(None, -1)).label("before_us"),
+            func.lag(SegmentRow.end_cause).over(**order).label("end_cause"),
         ),
         channel_id,
-        stream,
+        tuple(StreamKind),
         from_us,
         to_us,
     ).subquery()
     breaks = or_(inner.c.before_us.is_(None), inner.c.started_us - inner.c.before_us > tolerance_us)
-    rows = await db.execute(select(inner).where(breaks).order_by(inner.c.started_us))
-    found = [Island(start, GapCause(cause), before, end and GapCause(end)) for start, cause, before, end in rows]
-    last = await db.scalar(_between(select(func.max(SegmentRow.ended_us)), channel_id, stream, from_us, to_us))
-    return found, last
+    found: dict[StreamKind, list[Island]] = {}
+    for stream, start, cause, before, end in await db.execute(
+        select(inner).where(breaks).order_by(inner.c.stream, inner.c.started_us)
+    ):
+        found.setdefault(StreamKind(stream), []).append(Island(start, GapCause(cause), before, end and GapCause(end)))
+    last_of_each: Any = select(SegmentRow.stream, func.max(SegmentRow.ended_us))
+    ends = _between(last_of_each, channel_id, tuple(StreamKind), from_us, to_us).group_by(SegmentRow.stream)
+    return found, {StreamKind(stream): end for stream, end in await db.execute(ends)}
 
 
 async def damage_between(db: AsyncSession, channel_id: UUID, from_us: int, to_us: int) -> list[tuple[str, int, int]]:
@@ -152,21 +157,22 @@ async def damage_between(db: AsyncSession, channel_id: UUID, from_us: int, to_us
 
 
 async def bounds(db: AsyncSession, channel_id: UUID) -> tuple[int, int] | None:
-    """Start of the oldest and end of the newest segment of a channel."""
-    oldest: int | None = None
-    newest: int | None = None
-    for stream in StreamKind:
-        of_stream = (SegmentRow.channel_id == channel_id, SegmentRow.stream == stream)
-        first = await db.scalar(select(func.min(SegmentRow.started_us)).where(*of_stream))
-        if first is None:
-            continue
-        last_start = await db.scalar(select(func.max(SegmentRow.started_us)).where(*of_stream))
-        last = await db.scalar(
-            select(func.max(SegmentRow.ended_us)).where(*of_stream, SegmentRow.started_us >= last_start)
+    """Start of the oldest and end of the newest segment of a channel. One statement, six look-ups in the index."""
+    columns = [
+        select(column)
+        .where(SegmentRow.channel_id == channel_id, SegmentRow.stream == stream)
+        .order_by(order)
+        .limit(1)
+        .scalar_subquery()
+        for stream in StreamKind
+        for column, order in (
+            (SegmentRow.started_us, SegmentRow.started_us),
+            (SegmentRow.ended_us, SegmentRow.started_us.desc()),
         )
-        oldest = first if oldest is None else min(oldest, first)
-        newest = last if newest is None else max(newest, last or 0)
-    return None if oldest is None or newest is None else (oldest, newest)
+    ]
+    row = (await db.execute(select(*columns))).one()
+    starts, ends = ([value for value in row[first::2] if value is not None] for first in (0, 1))
+    return (min(starts), max(ends)) if starts else None
 
 
 async def hours_before(db: AsyncSession, hour: int) -> list[HourExtent]:
@@ -252,10 +258,12 @@ async def totals(db: AsyncSession) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def _between(query: Select[Any], channel_id: UUID, stream: StreamKind, from_us: int, to_us: int) -> Select[Any]:
+def _between(
+    query: Select[Any], channel_id: UUID, streams: tuple[StreamKind, ...], from_us: int, to_us: int
+) -> Select[Any]:
     return query.where(
         SegmentRow.channel_id == channel_id,
-        SegmentRow.stream == stream,
+        SegmentRow.stream.in_(streams),
         SegmentRow.started_us >= from_us - REACH_US,
         SegmentRow.started_us < to_us,
         SegmentRow.ended_us >= from_us,

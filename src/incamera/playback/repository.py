@@ -1,0 +1,39 @@
+"""Every query of the viewing log of recordings."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from incamera.playback.tables import PlaybackSessionRow
+
+
+async def add(db: AsyncSession, viewing_id: UUID, account_id: UUID, channel_id: UUID, started_at: datetime) -> None:
+    db.add(
+        PlaybackSessionRow(
+            id=viewing_id,
+            account_id=account_id,
+            channel_id=channel_id,
+            started_at=started_at,
+            last_seen_at=started_at,
+        )
+    )
+    await db.flush()
+
+
+async def touch(db: AsyncSession, viewing_ids: Sequence[UUID], now: datetime) -> None:
+    """These people are still looking."""
+    await db.execute(update(PlaybackSessionRow).where(PlaybackSessionRow.id.in_(viewing_ids)).values(last_seen_at=now))
+
+
+async def latest(db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> Sequence[PlaybackSessionRow]:
+    """The latest lines about these channels."""
+    query = (
+        select(PlaybackSessionRow)
+        .where(PlaybackSessionRow.channel_id.in_(channel_ids))
+        .order_by(PlaybackSessionRow.started_at.desc(), PlaybackSessionRow.id.desc())
+        .limit(limit)
+    )
+    return (await db.scalars(query)).all()
