@@ -9,8 +9,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from incamera.access import OwnershipEnded, Permission, revoke_grant
+from incamera.access import Permission, revoke_grant
 from incamera.accounts import SessionEnd, SessionEnded
+from incamera.devices import ChannelTurnedOff, DeviceRemoved, SoundTurnedOff
 from incamera.kit.clock import SystemClock
 from incamera.kit.ids import new_id
 from incamera.live import views
@@ -163,14 +164,22 @@ async def test_an_ended_session_ends_its_streams_only(household: Household) -> N
     await asyncio.gather(page.line.close(), other.line.close())
 
 
-async def test_a_removed_device_ends_every_stream(household: Household) -> None:
-    page = await household.page()
-    await page.open(await household.ticket(household.owner))
+async def test_what_the_owner_turns_off_or_removes_ends_by_its_name(household: Household) -> None:
+    response = await household.ask(household.owner, "main", "audio")
+    tickets = {one["stream"]: one["ticket"] for one in response.json()["tickets"]}
+    removed = await household.ticket(household.owner)
+    page, other = await household.page(), await household.page()
+    picture, sound = await page.open(tickets["main"]), await page.open(tickets["audio"])
 
-    household.events.publish(OwnershipEnded(household.device_id, 1))
+    household.events.publish(SoundTurnedOff(household.channel_id))
+    assert await page.hear("stopped") == {"type": "stopped", "handle": sound, "reason": "turned_off"}
+    household.events.publish(ChannelTurnedOff(household.channel_id))
+    assert await page.hear("stopped") == {"type": "stopped", "handle": picture, "reason": "turned_off"}
 
-    assert (await page.hear("stopped"))["reason"] == "removed"
-    await page.line.close()
+    await other.open(removed)
+    household.events.publish(DeviceRemoved(household.device_id, (household.channel_id,)))
+    assert (await other.hear("stopped"))["reason"] == "removed"
+    await asyncio.gather(page.line.close(), other.line.close())
 
 
 async def test_states_and_a_new_run_reach_open_tiles(household: Household) -> None:
@@ -204,7 +213,7 @@ async def test_the_owner_can_read_who_watched_and_never_the_address(household: H
     await household.live.log.flush()
 
     async with open_session(household.database, "B4.live_view", writes=False) as db:
-        viewings = await household.live.log.list(db, [household.channel_id])
+        viewings = await household.live.log.latest(db, [household.channel_id], 10)
 
     assert len(viewings) == 1
     assert viewings[0].account_id == household.owner.account_id
@@ -285,7 +294,7 @@ async def test_a_slow_viewer_skips_to_a_sync_sample_and_nobody_else_notices(hous
     assert all(after % 10 == 0 for _, after in jumps), "and went on at a sync sample"
     assert got[-1] == 230, "up to the present"
     slow.line.transport.abort()
-    await quick.line.close()
+    quick.line.transport.abort()
 
 
 async def _collect(page: object, count: int) -> list[int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.live.tables import LiveSessionRow
@@ -42,19 +42,20 @@ async def touch(db: AsyncSession, viewing_ids: Sequence[UUID], seen_at: datetime
         await db.execute(update(LiveSessionRow).where(LiveSessionRow.id.in_(some)).values(last_seen_at=seen_at))
 
 
-async def list_for_channels(
-    db: AsyncSession, channel_ids: Sequence[UUID], *, before: tuple[datetime, UUID] | None, limit: int
-) -> Sequence[LiveSessionRow]:
-    """The latest viewings first; `before` is the (start, id) of the last one seen."""
-    query = select(LiveSessionRow).where(LiveSessionRow.channel_id.in_(channel_ids))
-    if before is not None:
-        started_at, viewing_id = before
-        query = query.where(
-            (LiveSessionRow.started_at < started_at)
-            | ((LiveSessionRow.started_at == started_at) & (LiveSessionRow.id < viewing_id))
-        )
-    query = query.order_by(LiveSessionRow.started_at.desc(), LiveSessionRow.id.desc()).limit(limit)
+async def latest(db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> Sequence[LiveSessionRow]:
+    """The viewings of these channels that began last, newest first."""
+    query = (
+        select(LiveSessionRow)
+        .where(LiveSessionRow.channel_id.in_(channel_ids))
+        .order_by(LiveSessionRow.started_at.desc(), LiveSessionRow.id.desc())
+        .limit(limit)
+    )
     return (await db.scalars(query)).all()
+
+
+async def erase(db: AsyncSession, channel_ids: Sequence[UUID]) -> None:
+    """Every line about these channels."""
+    await db.execute(delete(LiveSessionRow).where(LiveSessionRow.channel_id.in_(channel_ids)))
 
 
 def _context(viewing_id: UUID) -> str:

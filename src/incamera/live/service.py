@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.access import Permission, access_channel
 from incamera.accounts import Actor
+from incamera.devices import DeviceErased
 from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
 from incamera.live.errors import NothingAsked
@@ -66,6 +67,10 @@ class LiveService:
             accesses = [await access_channel(db, actor, channel_id, permission, self._clock) for permission in wanted]
             issued.append((self.tickets.issue(Ticket(audience, actor, tuple(accesses), part)), part))
         return Issued(issued, self._clock.now() + timedelta(seconds=TICKET_S))
+
+    async def erase_device(self, device: DeviceErased) -> None:
+        """For `RemovalService.on_erase`: the log of a device goes with it."""
+        await self.log.erase(device.channel_ids)
 
     async def run(self) -> None:
         """The periodic work: asking the door again, writing the log."""

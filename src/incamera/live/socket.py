@@ -101,7 +101,10 @@ class LiveSocket(MediaSocket):
             self._viewings[key.channel_id] = self._service.log.begin(ticket.actor, key.channel_id, address)
         opened = {"type": "opened", "ticket": word, "handle": handle, "channel": key.channel_id, "stream": key.stream}
         self.send_json(opened)
-        forget_views = [self._service.views.add(ticket.actor, access, stream.stop) for access in ticket.accesses]
+        views = self._service.views
+        forget_views = [
+            views.add(ticket.actor, access, stream.stop, audience=Audience.LIVE) for access in ticket.accesses
+        ]
         stream.begin(self._service.hub.subscribe(key, stream), forget_views)
         log.info("live.started", channel_id=str(key.channel_id), stream=key.stream.value)
 

@@ -101,17 +101,16 @@ class ViewingLog:
             if is_due:
                 self._touched_at = self._clock.monotonic()
 
-    async def list(
-        self,
-        db: AsyncSession,
-        channel_ids: Sequence[UUID],
-        *,
-        before: tuple[datetime, UUID] | None = None,
-        limit: int = 100,
-    ) -> list[Viewing]:
-        """The latest viewings of these channels. The caller has asked the door whether this person may know."""
-        rows = await repository.list_for_channels(db, channel_ids, before=before, limit=limit)
+    async def latest(self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> Sequence[Viewing]:
+        """The latest viewings of these channels, newest first: a `devices.ViewingSource`, which asks the door."""
+        rows = await repository.latest(db, channel_ids, limit)
         return [Viewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at) for row in rows]
+
+    @activity(ACTIVITY)
+    async def erase(self, channel_ids: Sequence[UUID]) -> None:
+        """The device is gone for good, and with it who watched it."""
+        async with open_session(self._database, ACTIVITY) as db:
+            await repository.erase(db, channel_ids)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 

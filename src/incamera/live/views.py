@@ -17,10 +17,12 @@ from uuid import UUID
 
 import structlog
 
-from incamera.access import Access, GrantRevoked, OwnershipEnded, recheck
+from incamera.access import Access, GrantRevoked, OwnershipEnded, Permission, recheck
 from incamera.accounts import Actor, SessionEnded
+from incamera.devices import ChannelTurnedOff, DeviceRemoved, SoundTurnedOff
 from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
+from incamera.live.tickets import Audience
 from incamera.privacy import open_session
 from incamera.storage.database import Database
 
@@ -36,6 +38,7 @@ class StopReason(StrEnum):
     REVOKED = "revoked"
     SESSION_ENDED = "session_ended"
     REMOVED = "removed"
+    TURNED_OFF = "turned_off"
     SERVER_STOPPING = "server_stopping"
 
 
@@ -47,6 +50,7 @@ class _View:
     actor: Actor
     access: Access
     stop: Stop
+    audience: Audience
 
 
 class OpenViews:
@@ -60,11 +64,19 @@ class OpenViews:
         events.subscribe(SessionEnded, self._session_ended)
         events.subscribe(GrantRevoked, self._grant_revoked)
         events.subscribe(OwnershipEnded, self._ownership_ended)
+        events.subscribe(DeviceRemoved, self._device_removed)
+        events.subscribe(ChannelTurnedOff, self._channel_turned_off)
+        events.subscribe(SoundTurnedOff, self._sound_turned_off)
 
-    def add(self, actor: Actor, access: Access, stop: Stop) -> Callable[[], None]:
-        """Watches over a view: `stop(reason)` is called once, when its right has ended. What is returned forgets it."""
+    def add(
+        self, actor: Actor, access: Access, stop: Stop, *, audience: Audience = Audience.PLAYBACK
+    ) -> Callable[[], None]:
+        """Watches over a view: `stop(reason)` is called once, when its right has ended. What is returned forgets it.
+
+        A live view also ends when its channel, or for sound its microphone, is turned off.
+        """
         number = next(self._numbers)
-        self._views[number] = _View(actor, access, stop)
+        self._views[number] = _View(actor, access, stop, audience)
 
         def forget() -> None:
             self._views.pop(number, None)
@@ -119,6 +131,18 @@ class OpenViews:
     def _ownership_ended(self, event: OwnershipEnded) -> None:
         self._stop_all(StopReason.REMOVED, lambda view: view.access.device_id == event.device_id)
 
+    def _device_removed(self, event: DeviceRemoved) -> None:
+        self._stop_all(StopReason.REMOVED, lambda view: view.access.device_id == event.device_id)
+
+    def _channel_turned_off(self, event: ChannelTurnedOff) -> None:
+        self._stop_all(StopReason.TURNED_OFF, lambda view: _is_live_of(view, event.channel_id))
+
+    def _sound_turned_off(self, event: SoundTurnedOff) -> None:
+        self._stop_all(
+            StopReason.TURNED_OFF,
+            lambda view: _is_live_of(view, event.channel_id) and view.access.permission is Permission.LISTEN,
+        )
+
     def _grant_revoked(self, event: GrantRevoked) -> None:
         """Perhaps another grant still allows it: the door decides."""
         numbers = [
@@ -140,3 +164,7 @@ class OpenViews:
         view = self._views.pop(number, None)
         if view is not None:
             view.stop(reason)
+
+
+def _is_live_of(view: _View, channel_id: UUID) -> bool:
+    return view.audience is Audience.LIVE and view.access.channel_id == channel_id
