@@ -1,5 +1,6 @@
 """An edge in the test process, with a server and a camera that obey the test. The production event loop."""
 
+import argparse
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import uvloop
 
 from incamera.edge.courier import SpoolLimits
 from incamera.edge.main import Edge, EdgeOptions, add_arguments
+from incamera.edge.uplink import UplinkTiming
 from incamera.kit.clock import SystemClock
 from tests.support.unit_source import Camera
 from tests.support.uplink_server import CODE, UplinkServer
@@ -27,16 +29,17 @@ class RunningEdge:
     def __init__(self, data: Path, server: UplinkServer, camera: Camera) -> None:
         self.data, self.server, self.camera = data, server, camera
         self.spool = SpoolLimits()
+        self.timing = UplinkTiming(longest_delay_s=1.0)
         self._edge: Edge | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, *, url: str = "", code: str | None = CODE) -> None:
         self.data.mkdir(exist_ok=True)
-        parser = __import__("argparse").ArgumentParser()
+        parser = argparse.ArgumentParser()
         add_arguments(parser)
         given = ["--server", url or self.server.url, "--data", str(self.data), "--unconfined"]
         options = EdgeOptions.parse(parser.parse_args([*given, "--code", code] if code else given))
-        self._edge = Edge(replace(options, spool=self.spool), SystemClock(), self.camera.make_source)
+        self._edge = Edge(replace(options, spool=self.spool), SystemClock(), self.camera.make_source, self.timing)
         await self._edge.open()
         self._task = asyncio.create_task(self._edge.run())
 

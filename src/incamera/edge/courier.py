@@ -47,11 +47,14 @@ log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 WINDOW_BYTES: Final = 8 * 1024 * 1024  # of backlog, unacknowledged
-_ROUND_BYTES: Final = 256 * 1024  # of backlog, written at once
+_LEAST_ROUND_BYTES: Final = 16 * 1024  # of backlog, written at once; as much as leaves within _ROUND_S
+_MOST_ROUND_BYTES: Final = 256 * 1024
+_ROUND_S: Final = 0.2  # so that backlog never makes a slow line look too slow for live
 _ROUND_PAUSE_S: Final = 0.01
 _OPEN_AHEAD: Final = 3  # parcels opened before they are due, so that no round trip is waited for
 _SLOW_AFTER_S: Final = 1.0
 _MOST_WAITING_BYTES: Final = 8 * 1024 * 1024  # written and not taken by the kernel; a burst of sync samples fits
+_BACKLOG_SPAN_BYTES: Final = 16 * 1024 * 1024
 _BUSY_RETRY_S: Final = 2.0
 _FORGOTTEN_AFTER_S: Final = 15.0  # a closed parcel without acknowledgement is sent again
 _HOUSEKEEPING_S: Final = 0.5
@@ -84,6 +87,8 @@ class Courier:
         self._memory_bytes = 0
         self._in_flight_bytes = 0
         self._pump_timer: asyncio.TimerHandle | None = None
+        self._round_bytes = _LEAST_ROUND_BYTES
+        self._round_at_s: float | None = None  # when the last round was written, while it has not all left
         self._spilling = asyncio.Lock()
         self._last_status = (0.0, -1)
         self._said_full_at_s = -_SAY_AGAIN_S
@@ -127,8 +132,9 @@ class Courier:
         return link is not None and link.stalled_s() < _SLOW_AFTER_S and link.waiting_bytes < _MOST_WAITING_BYTES
 
     @property
-    def is_connected(self) -> bool:
-        return self._link is not None
+    def backlog_span_bytes(self) -> int:
+        """How large a span of backlog may grow: small enough that dropping one is not dropping everything."""
+        return min(_BACKLOG_SPAN_BYTES, self._limits.disk_bytes // 16)
 
     def open_span(self, opened: StreamOpen, *, is_recorded: bool) -> Span:
         """Begins a span; live ones are announced at once."""
@@ -251,6 +257,8 @@ class Courier:
         parcel = self._parcels.get(message.span_id)
         if parcel is None or message.sequence >= parcel.end:
             return
+        if not parcel.is_backlog:
+            self.last_trouble = GapCause.LINE_SLOW
         was_closed = parcel.state is ParcelState.CLOSED
         self._in_flight_bytes -= sum(parcel.in_flight.values())
         state, index = parcel.state, parcel.index
@@ -330,7 +338,7 @@ class Courier:
             self._pump_later()
             return
         now_s = self._clock.monotonic()
-        budget = min(_ROUND_BYTES, WINDOW_BYTES - self._in_flight_bytes)
+        budget = min(self._next_round_bytes(now_s), WINDOW_BYTES - self._in_flight_bytes)
         is_more = False
         for parcel in waiting:
             if parcel.state is ParcelState.WAITING:
@@ -340,7 +348,17 @@ class Courier:
                 budget -= self._send_backlog(parcel, budget)
                 is_more = is_more or budget <= 0
         if is_more and self._in_flight_bytes < WINDOW_BYTES:
+            self._round_at_s = now_s
             self._pump_later()
+
+    def _next_round_bytes(self, now_s: float) -> int:
+        """Twice as much after a round that left quickly, half after one that took long."""
+        if self._round_at_s is not None:
+            took_s, self._round_at_s = now_s - self._round_at_s, None
+            grown = self._round_bytes * 2 if took_s < _ROUND_S / 2 else self._round_bytes
+            wanted = self._round_bytes // 2 if took_s > _ROUND_S else grown
+            self._round_bytes = max(_LEAST_ROUND_BYTES, min(_MOST_ROUND_BYTES, wanted))
+        return self._round_bytes
 
     def _send_backlog(self, parcel: Parcel, budget: int) -> int:
         sent = 0

@@ -22,7 +22,6 @@ from incamera.protocol.messages import GapCause, StreamKind, StreamMode, StreamO
 MAX_GOP_BYTES: Final = 16 * 1024 * 1024
 MAX_GOP_S: Final = 60.0
 MAX_BACKLOG_SPAN_S: Final = 60.0
-MAX_BACKLOG_SPAN_BYTES: Final = 16 * 1024 * 1024
 _REFUSED_PAUSE_S: Final = 5.0
 
 
@@ -137,7 +136,7 @@ class Lane:
         if self._courier.can_send_live:
             return True
         age_s = self._clock.monotonic() - span.started_s
-        return age_s >= MAX_BACKLOG_SPAN_S or span.total_bytes >= MAX_BACKLOG_SPAN_BYTES
+        return age_s >= MAX_BACKLOG_SPAN_S or span.total_bytes >= self._courier.backlog_span_bytes
 
     # --- live -------------------------------------------------------------------------------------------------------
 

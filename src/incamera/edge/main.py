@@ -30,7 +30,7 @@ from incamera.edge.sources.base import Source
 from incamera.edge.sources.dialling import DEFAULT_RANGES, DialRanges
 from incamera.edge.sources.rtsp import rtsp_source
 from incamera.edge.supervisor import Supervisor
-from incamera.edge.uplink import Uplink, UplinkTools
+from incamera.edge.uplink import Uplink, UplinkTiming, UplinkTools
 from incamera.kit.clock import Clock, SystemClock
 from incamera.kit.errors import IncameraError
 from incamera.protocol.messages import RtspSource
@@ -142,7 +142,13 @@ async def _serve(options: EdgeOptions) -> None:
 class Edge:
     """All parts of an edge, wired. `make_source` is how cameras are reached; RTSP unless told otherwise."""
 
-    def __init__(self, options: EdgeOptions, clock: Clock, make_source: MakeSource | None = None) -> None:
+    def __init__(
+        self,
+        options: EdgeOptions,
+        clock: Clock,
+        make_source: MakeSource | None = None,
+        timing: UplinkTiming | None = None,
+    ) -> None:
         self._data = options.data
         self._pictures = PictureDecoder(clock)
         self._sounds = SoundEncoders(clock)
@@ -154,7 +160,8 @@ class Edge:
 
         pulling = PullerTools(clock, server_clock, make_source or over_rtsp, self._sounds.open)
         self._supervisor = Supervisor(self._courier, self._pictures, pulling)
-        tools = UplinkTools(self._courier, self._supervisor, server_clock, clock, f"incamera {__version__}")
+        software = f"incamera {__version__}"
+        tools = UplinkTools(self._courier, self._supervisor, server_clock, clock, software, timing or UplinkTiming())
         self._uplink = Uplink(options.address, options.code, IdentityStore(options.data), tools)
 
     async def open(self) -> None:

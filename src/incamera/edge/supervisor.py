@@ -16,7 +16,6 @@ from incamera.edge.lanes import Lane
 from incamera.edge.probing import probe
 from incamera.edge.puller import Puller, PullerTools
 from incamera.protocol.messages import (
-    CameraState,
     CameraStatus,
     Desired,
     DesiredChannel,

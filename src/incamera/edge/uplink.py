@@ -57,12 +57,19 @@ from incamera.protocol.messages import (
 
 log = structlog.get_logger(__name__)
 
-_PING_EVERY_S: Final = 4.0
 _FIRST_PINGS_EVERY_S: Final = 0.25  # a few close ones give a good time offset before the first picture is old
 _FIRST_PINGS: Final = 4
-_NO_SIGN_OF_LIFE_S: Final = 15.0  # three pings unanswered: the line is half open
 _WELCOME_TIMEOUT_S: Final = 10.0
 _STEADY_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkTiming:
+    """How a half-open line is noticed: within `no_sign_of_life_s` plus one ping."""
+
+    ping_every_s: float = 4.0
+    no_sign_of_life_s: float = 15.0  # three pings unanswered
+    longest_delay_s: float = 10.0  # between two tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class UplinkTools:
     server_clock: ServerClock
     clock: Clock
     software: str  # name and version, told to the server
+    timing: UplinkTiming = UplinkTiming()
 
 
 class Uplink:
@@ -96,7 +104,7 @@ class Uplink:
 
     async def run(self) -> None:
         """Connects again and again; ends only by cancellation or an EdgeError that needs a person."""
-        backoff = Backoff(longest_s=10.0)
+        backoff = Backoff(longest_s=self._tools.timing.longest_delay_s)
         while True:
             started_s = self._tools.clock.monotonic()
             try:
@@ -240,6 +248,7 @@ class _Session:
     async def keep_alive(self) -> None:
         """Pings for time and signs of life until the line ends; raises the EdgeError that ended it."""
         clock, server_clock = self._uplink.tools.clock, self._uplink.tools.server_clock
+        timing = self._uplink.tools.timing
         opened_s = clock.monotonic()
         pings = 0
         while not self._ended.done():
@@ -249,9 +258,9 @@ class _Session:
                 pings += 1
             elif now_s - opened_s > _WELCOME_TIMEOUT_S:
                 raise ServerUnreachable("it does not welcome this edge")
-            if now_s - self.link.last_received_s > _NO_SIGN_OF_LIFE_S:
-                raise LineLost(f"no sign of life for {_NO_SIGN_OF_LIFE_S:.0f} s")
-            pause_s = _FIRST_PINGS_EVERY_S if pings <= _FIRST_PINGS else _PING_EVERY_S
+            if now_s - self.link.last_received_s > timing.no_sign_of_life_s:
+                raise LineLost(f"no sign of life for {timing.no_sign_of_life_s:.0f} s")
+            pause_s = _FIRST_PINGS_EVERY_S if pings <= _FIRST_PINGS else timing.ping_every_s
             await asyncio.wait((self._ended,), timeout=pause_s)
         self._ended.result()
 

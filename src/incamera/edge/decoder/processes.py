@@ -106,8 +106,9 @@ class DecoderChild:
 class PictureDecoder:
     """Test pictures and covers, one at a time."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, timeout_s: float = _PICTURE_TIMEOUT_S) -> None:
         self._clock = clock
+        self._timeout_s = timeout_s
         self._child: DecoderChild | None = None
         self._turn = asyncio.Lock()
         self._idle: asyncio.Task[None] | None = None
@@ -117,7 +118,7 @@ class PictureDecoder:
         async with self._turn:
             self._cancel_idle()
             try:
-                async with asyncio.timeout(_PICTURE_TIMEOUT_S):
+                async with asyncio.timeout(self._timeout_s):
                     return await self._take(TakePicture(media, max_width))
             except (TimeoutError, EOFError, OSError) as error:
                 await self._kill()

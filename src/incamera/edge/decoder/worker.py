@@ -144,9 +144,15 @@ def _codec(name: str, mode: Literal["r", "w"]) -> Any:
 
 
 def _warm_up() -> None:
-    """Lets libav load whatever it loads late, while files can still be opened."""
+    """Goes through everything once: PyAV imports some modules late, and no file can be opened any more then."""
     SoundSession(0, "PCMA").push(0, bytes(8 * SAMPLES_PER_FRAME))
-    _render_jpeg(av.VideoFrame(16, 16, "yuv420p"), 16)
+    clip = io.BytesIO()
+    with av.open(clip, "w", format="mp4") as container:
+        stream: Any = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+        container.mux(stream.encode(None))
+    decode_picture(clip.getvalue(), 16)
 
 
 def _read_message() -> bytes | None:
