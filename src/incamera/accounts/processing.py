@@ -203,7 +203,7 @@ NOTICE_SERVED = Activity(
     ),
     basis=Basis(term=LEGAL_OBLIGATION, legal_ref="GDPR Art. 5(2), Art. 13"),
     data=(Datum(key="notice_served", term="incam:NoticeReceipt", source="dpv:DataControllerDataSource"),),
-    keep=(Keep(data=("notice_served",), until="account.closed_at", grace="P5Y", action="delete"),),
+    keep=(Keep(data=("notice_served",), until="notice_served.account_closed_at", grace="P5Y", action="delete"),),
     recipients=(Recipient(who="subject"),),
 )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.accounts.model import (
@@ -96,6 +96,25 @@ async def list_existing(db: AsyncSession, account_ids: Sequence[AccountId]) -> l
     """Those of these accounts that exist and are open."""
     statement = select(AccountRow.id).where(AccountRow.id.in_(account_ids), AccountRow.closed_at.is_(None))
     return [AccountId(account_id) for account_id in (await db.scalars(statement)).all()]
+
+
+async def list_closed_accounts(db: AsyncSession, before: datetime) -> list[AccountId]:
+    """Accounts that were closed before this moment and still have a row."""
+    statement = select(AccountRow.id).where(AccountRow.closed_at < before)
+    return [AccountId(account_id) for account_id in (await db.scalars(statement)).all()]
+
+
+async def oldest_closing(db: AsyncSession) -> datetime | None:
+    """When the first of the closed accounts that still have a row was closed."""
+    return await db.scalar(select(AccountRow.closed_at).where(AccountRow.closed_at.is_not(None)).order_by("closed_at"))
+
+
+async def delete_closed_account(db: AsyncSession, account_id: AccountId) -> None:
+    """Takes the row and what hangs on it; what it was shown stays for the legal time, with the day of closing."""
+    closed_at = await db.scalar(select(AccountRow.closed_at).where(AccountRow.id == account_id))
+    shown = update(NoticeServedRow).where(NoticeServedRow.account_id == account_id)
+    await db.execute(shown.values(account_closed_at=closed_at))
+    await db.execute(delete(AccountRow).where(AccountRow.id == account_id, AccountRow.closed_at.is_not(None)))
 
 
 async def set_profile(
@@ -189,6 +208,17 @@ async def list_stale_sessions(db: AsyncSession, now: datetime) -> list[tuple[Acc
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------------
+
+
+async def take_turn(db: AsyncSession, *tags: bytes) -> None:
+    """Until the end of the transaction nobody else counts tries with one of these tags.
+
+    SQLite has one writer at a time anyway. PostgreSQL would let a hundred tries count each other as not there yet.
+    """
+    if db.get_bind(clause=select(1)).dialect.name != "postgresql":
+        return
+    for number in sorted(int.from_bytes(tag[:8], "big", signed=True) for tag in tags):
+        await db.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 async def list_attempts(db: AsyncSession, account_tag: bytes, address_tag: bytes, now: datetime) -> list[Attempt]:

@@ -190,6 +190,7 @@ class AccountService:
         now = self._clock.now()
         account_tag, address_tag = self._email_tag(email_key), self._address_tag(origin.address)
         async with open_session(self._database, "B2.security_monitoring", "B1a.register") as db:
+            await repository.take_turn(db, account_tag, address_tag)
             wait = wait_before_attempt(await repository.list_attempts(db, account_tag, address_tag, now), now)
             if wait > timedelta(0):
                 raise TooManyAttempts(wait)

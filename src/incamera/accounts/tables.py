@@ -100,3 +100,6 @@ class NoticeServedRow(Base):
     version: Mapped[str] = mapped_column(String(32), info=personal("V.notice_served/notice_served"))
     language: Mapped[str] = mapped_column(String(8), info=personal("V.notice_served/notice_served"))
     served_at: Mapped[datetime] = mapped_column(UtcDateTime, info=personal("V.notice_served/notice_served"))
+    account_closed_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, index=True, info=not_personal("the event that ends retention: when the account was closed")
+    )
