@@ -31,14 +31,26 @@ from incamera.accounts import AccountService
 from incamera.accounts import endpoints as accounts_endpoints
 from incamera.accounts import processing as accounts_processing
 from incamera.accounts.dependencies import SESSION_COOKIE
+from incamera.accounts.erasure import AccountErasure
 from incamera.accounts.passwords import PasswordKeeper
 from incamera.config import LOOPBACK_NAMES, PREFIX, Settings, Transport
+from incamera.devices import (
+    CoverService,
+    DeviceFeed,
+    DevicePlans,
+    DeviceService,
+    DeviceServices,
+    EdgeAdmission,
+    EdgeDesk,
+    EdgeService,
+    RemovalService,
+    ServerAddress,
+    ViewingLogs,
+    ViewingSource,
+)
+from incamera.devices import endpoints as devices_endpoints
 from incamera.devices import processing as devices_processing
-from incamera.devices.desired import EdgeDesk
-from incamera.devices.edges import EdgeAdmission, EdgeService, ServerAddress
-from incamera.devices.plans import DevicePlans
-from incamera.devices.removal import RemovalService
-from incamera.devices.service import DeviceService
+from incamera.devices.model import render_keep
 from incamera.kit.clock import Clock, SystemClock
 from incamera.kit.events import EventBus
 from incamera.live import LiveService
@@ -46,11 +58,23 @@ from incamera.live import endpoints as live_endpoints
 from incamera.live import processing as live_processing
 from incamera.live.socket import LIVE_PATH
 from incamera.maintenance import ledger_path, make_backup
-from incamera.privacy import Activity, declare_log_events, guard_database
-from incamera.privacy.lint import check_everything
-from incamera.privacy.marks import collected
+from incamera.playback import processing as playback_processing
+from incamera.privacy import (
+    Activity,
+    CookieGuard,
+    Registry,
+    RetentionEngine,
+    RetentionTarget,
+    collected,
+    declare_log_events,
+    guard_database,
+)
+from incamera.privacy import commands as privacy_commands
+from incamera.privacy.lint import check_everything, list_routes
 from incamera.privacy.operator_file import Operator, load_operator
-from incamera.privacy.registry import Registry
+from incamera.privacy.rules import findings
+from incamera.privacy.time_agreement import time_agreement
+from incamera.protocol.messages import StreamMode
 from incamera.recording import Recorder
 from incamera.recording import processing as recording_processing
 from incamera.serving import logs
@@ -74,6 +98,9 @@ from incamera.storage.database import Database
 from incamera.storage.jobs import JobQueue
 from incamera.storage.vault import Vault
 from incamera.streams import UPLINK_PATH, Hub, SocketPolicy, SocketServer, UplinkContext, UplinkDirectory
+from incamera.website import CameraSign
+from incamera.website import endpoints as website_endpoints
+from incamera.website import processing as website_processing
 
 log = structlog.get_logger(__name__)
 declare_log_events(None, {"server.ready": ("port", "transport"), "server.stopped": ()})
@@ -101,9 +128,11 @@ class Feature:
 
 # Highest first. What is not in here is neither reachable nor declared.
 FEATURES: Final = (
+    Feature("website", website_processing.ACTIVITIES, website_endpoints.router),
+    Feature("playback", playback_processing.ACTIVITIES),
     Feature("recording", recording_processing.ACTIVITIES),
     Feature("live", live_processing.ACTIVITIES, live_endpoints.router),
-    Feature("devices", devices_processing.ACTIVITIES),
+    Feature("devices", devices_processing.ACTIVITIES, devices_endpoints.router),
     Feature("access", access_processing.ACTIVITIES),
     Feature("accounts", accounts_processing.ACTIVITIES, accounts_endpoints.router),
     Feature("serving", serving_processing.ACTIVITIES),
@@ -128,10 +157,36 @@ def create_api() -> FastAPI:
     return api
 
 
-def make_registry(operator: Operator) -> Registry:
+def make_registry(operator: Operator, api: FastAPI | None = None) -> Registry:
     """The registry over everything this program declares."""
     import_tables()
-    return Registry([activity for feature in FEATURES for activity in feature.activities], operator)
+    activities = [activity for feature in FEATURES for activity in feature.activities]
+    return Registry(activities, operator, routes=list_routes(api or create_api()))
+
+
+class DeviceSigns:
+    """What `website` shows of a camera, from what `devices` knows of it."""
+
+    def __init__(self, plans: DevicePlans) -> None:
+        self._plans = plans
+
+    async def find_sign(self, code: str) -> CameraSign | None:
+        """See `website.CameraSigns`."""
+        device = await self._plans.find_signed(code)
+        if device is None or device.card is None:
+            return None
+        modes = {channel.mode for channel in device.channels}
+        mode = next(mode for mode in (StreamMode.RECORD, StreamMode.LIVE, StreamMode.OFF) if mode in modes)
+        recorded = [channel.keep for channel in device.channels if channel.mode is StreamMode.RECORD]
+        return CameraSign(
+            purpose=device.card.purpose,
+            placement=device.card.placement.value,
+            sees_public_space=device.card.sees_public_space,
+            staff_informed=bool(device.card.staff_informed),
+            sound=any(channel.sound for channel in device.channels),
+            mode=mode.value,
+            keep=render_keep(max(recorded)) if recorded else None,
+        )
 
 
 def import_tables() -> None:
@@ -175,9 +230,9 @@ class Features:
     live: LiveService
     recorder: Recorder
     uplinks: UplinkDirectory
-    edges: EdgeService
-    devices: DeviceService
-    removal: RemovalService
+    devices: DeviceServices
+    signs: DeviceSigns
+    retention: RetentionEngine
 
 
 class Incamera:
@@ -215,6 +270,7 @@ class Incamera:
         media.add_route(LIVE_PATH, features.live.make_socket)
         media.add_route(UPLINK_PATH, features.uplinks.make_socket, is_for_browsers=False)
         api = self._connect_api(core, features, certificate)
+        await stack.enter_async_context(features.retention.running())
         await stack.enter_async_context(background(self.clock, work_of(core, features)))
         repeats = RepeatGuard(core.database, core.vault, features.accounts, self.clock, SESSION_COOKIE.name)
         listener = Listener(
@@ -224,6 +280,7 @@ class Incamera:
             tls=certificate.context() if certificate else None,
         )
         stack.push_async_callback(listener.stop)
+        stack.callback(features.devices.feed.close)  # event streams would hold the listener's stop
         await listener.start()
         if settings.edge:
             await self._start_local_edge(foundation.directory, features, listener.port, stack)
@@ -255,7 +312,9 @@ class Incamera:
         add_description(api)
         api.state.database, api.state.registry = core.database, core.registry
         api.state.operator_role = core.registry.operator.deployment.role
-        api.state.accounts, api.state.live = features.accounts, features.live
+        api.state.clock = core.clock
+        api.state.accounts, api.state.live, api.state.devices = features.accounts, features.live, features.devices
+        api.state.retention, api.state.signs = features.retention, features.signs
         return api
 
     async def _start_local_edge(
@@ -270,7 +329,7 @@ class Incamera:
             stack.push_async_callback(inner.stop)
             await inner.start()
             port = inner.port
-        local = LocalEdge(folder, f"http://127.0.0.1:{port}", features.edges.invite_local, self.clock)
+        local = LocalEdge(folder, f"http://127.0.0.1:{port}", features.devices.edges.invite_local, self.clock)
         stack.push_async_callback(local.stop)
         local.start()
 
@@ -303,7 +362,8 @@ async def assemble(
         passwords=passwords,
         notice_version=lambda: __version__,
     )
-    recorder = Recorder(database, vault, directory.folder("media"), DevicePlans(database, vault), clock, events)
+    plans = DevicePlans(database, vault)
+    recorder = Recorder(database, vault, directory.folder("media"), plans, clock, events)
     uplinks = UplinkDirectory(
         UplinkContext(
             hub=core.hub,
@@ -316,18 +376,49 @@ async def assemble(
         )
     )
     edges = EdgeService(database=database, vault=vault, clock=clock, connections=uplinks, server=address)
-    devices = DeviceService(
-        database=database, vault=vault, clock=clock, events=events, edges=edges, uplinks=uplinks, viewers=core.hub
-    )
-    removal = RemovalService(
-        database=database, vault=vault, clock=clock, events=events, jobs=core.jobs, devices=devices, uplinks=uplinks
-    )
     live = LiveService(database=database, vault=vault, hub=core.hub, events=events, clock=clock)
+    devices = assemble_devices(core, accounts, edges, uplinks, live)
     await recorder.start()
     stack.push_async_callback(recorder.stop)
     stack.push_async_callback(live.close)
     stack.push_async_callback(uplinks.settle)
-    return Features(accounts, live, recorder, uplinks, edges, devices, removal)
+    retention = RetentionEngine(
+        database,
+        core.registry,
+        clock,
+        targets=retention_targets(core, recorder, devices),
+        is_time_agreed=time_agreement(directory.path / privacy_commands.TIME_AGREED_FILE),
+    )
+    return Features(accounts, live, recorder, uplinks, devices, DeviceSigns(plans), retention)
+
+
+def assemble_devices(
+    core: Core, accounts: AccountService, edges: EdgeService, uplinks: UplinkDirectory, live: LiveService
+) -> DeviceServices:
+    """The use cases of devices, and who tells them what."""
+    database, vault, clock, events, hub = core.database, core.vault, core.clock, core.events, core.hub
+    devices = DeviceService(
+        database=database, vault=vault, clock=clock, events=events, edges=edges, uplinks=uplinks, viewers=hub
+    )
+    removal = RemovalService(
+        database=database, vault=vault, clock=clock, events=events, jobs=core.jobs, devices=devices, uplinks=uplinks
+    )
+    covers = CoverService(database=database, vault=vault, clock=clock, events=events, snapshots=uplinks, viewers=hub)
+    viewings = ViewingLogs(database=database, clock=clock, accounts=accounts)
+    viewings.add_source(ViewingSource("live", "B4.live_view", live.log.latest))
+    feed = DeviceFeed(database=database, clock=clock, events=events, accounts=accounts, devices=devices, viewers=hub)
+    return DeviceServices(devices, removal, edges, covers, viewings, feed)
+
+
+def retention_targets(core: Core, recorder: Recorder, devices: DeviceServices) -> dict[str, RetentionTarget]:
+    """Who erases what SQL alone cannot: media, and what dies with a key."""
+    return {
+        "account.closed_at": AccountErasure(core.database, core.vault),
+        "B7.name_cover/cover": devices.covers,
+        "B5.record/recording": recorder.retention(sees_public_space=False),
+        "B5.record/recording_public_space": recorder.retention(sees_public_space=True),
+        "device.removed_at": devices.removal,
+    }
 
 
 def work_of(core: Core, features: Features) -> dict[str, Callable[[], Any]]:
@@ -338,7 +429,12 @@ def work_of(core: Core, features: Features) -> dict[str, Callable[[], Any]]:
             await core.clock.sleep(HUB_CARE_S)
             core.hub.drop_stale()
 
-    return {"live": features.live.run, "jobs": core.jobs.run, "hub": care_for_hub}
+    return {
+        "live": features.live.run,
+        "covers": features.devices.covers.run,
+        "jobs": core.jobs.run,
+        "hub": care_for_hub,
+    }
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
@@ -391,6 +487,7 @@ def guarded(api: FastAPI, settings: Settings, repeats: RepeatGuard) -> ASGIApp:
     app = OriginGuard(app, settings.public_url)
     app = HostGuard(app, frozenset(names) if is_plain else None)
     app = SecurityHeaders(app, hsts=not is_plain)
+    app = CookieGuard(app)
     app = RequestLog(app)
     return ProxyAddress(app, settings.behind_proxy)
 
@@ -450,10 +547,21 @@ def render_openapi() -> str:
     return json.dumps(describe(api, SOCKETS), indent=1, ensure_ascii=False)
 
 
+def privacy_command(arguments: Sequence[str], say: Say) -> int:
+    """`incamera privacy`: see `privacy.commands`."""
+
+    def load(operator: Operator) -> privacy_commands.Loaded:
+        api = create_api()
+        return privacy_commands.Loaded(make_registry(operator, api), api)
+
+    return privacy_commands.run(arguments, load, say)
+
+
 def check_declarations(settings: Settings) -> list[str]:
     """What the registry's rules and the bijection lint find, one sentence each."""
-    registry = make_registry(load_operator(privacy_file(settings)))
-    return [str(problem) for problem in check_everything(registry, create_api())]
+    api = create_api()
+    registry = make_registry(load_operator(privacy_file(settings)), api)
+    return [str(problem) for problem in [*findings(registry), *check_everything(registry, api)]]
 
 
 def main(arguments: Sequence[str]) -> int:

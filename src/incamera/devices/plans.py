@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from incamera.devices import repository
-from incamera.devices.model import KeepPlan, PrivacyCard, RecordingPlan
+from incamera.devices.model import Device, KeepPlan, PrivacyCard, RecordingPlan
 from incamera.devices.processing import DEVICE_ACTIVITIES
 from incamera.privacy import open_session
 from incamera.storage.database import Database
@@ -29,6 +29,11 @@ class DevicePlans:
 
     async def find_card(self, sign_code: str) -> PrivacyCard | None:
         """The card behind a printed sign. It tells nothing of the owner, the device or its name (B0-02)."""
+        device = await self.find_signed(sign_code)
+        return None if device is None else device.card
+
+    async def find_signed(self, sign_code: str) -> Device | None:
+        """The device behind a printed sign, for the page that shows a passer-by what is done with the picture."""
         async with open_session(self._database, *DEVICE_ACTIVITIES, writes=False) as db:
             found = await repository.find_by_sign(db, sign_code)
             if found is None:
@@ -38,4 +43,4 @@ class DevicePlans:
             except (KeyDestroyed, KeyNotFound):
                 return None
             (device,) = await repository.load_devices(db, [found[0]], {found[0]: key})
-        return device.card
+        return device

@@ -66,9 +66,11 @@ def upgrade() -> None:
         sa.Column("version", sa.String(length=32), nullable=False),
         sa.Column("language", sa.String(length=8), nullable=False),
         sa.Column("served_at", UtcDateTime(), nullable=False),
+        sa.Column("account_closed_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_served")),
     )
     with op.batch_alter_table("notice_served", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_notice_served_account_closed_at"), ["account_closed_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_notice_served_account_id"), ["account_id"], unique=False)
 
     op.create_table(
@@ -332,6 +334,23 @@ def upgrade() -> None:
         batch_op.create_index("ix_ownership_ended", ["ended_at"], unique=False)
 
     op.create_table(
+        "playback_session",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("channel_id", sa.Uuid(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("last_seen_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_playback_session_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_playback_session")),
+    )
+    with op.batch_alter_table("playback_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_playback_session_account_id"), ["account_id"], unique=False)
+        batch_op.create_index("ix_playback_session_channel", ["channel_id", "started_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_playback_session_last_seen_at"), ["last_seen_at"], unique=False)
+
+    op.create_table(
         "device",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
@@ -470,6 +489,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_device_edge_id"))
 
     op.drop_table("device")
+    with op.batch_alter_table("playback_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_playback_session_last_seen_at"))
+        batch_op.drop_index("ix_playback_session_channel")
+        batch_op.drop_index(batch_op.f("ix_playback_session_account_id"))
+
+    op.drop_table("playback_session")
     with op.batch_alter_table("ownership", schema=None) as batch_op:
         batch_op.drop_index("ix_ownership_ended")
         batch_op.drop_index("ix_ownership_account")
@@ -551,6 +576,7 @@ def downgrade() -> None:
     op.drop_table("repeated_request")
     with op.batch_alter_table("notice_served", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_notice_served_account_id"))
+        batch_op.drop_index(batch_op.f("ix_notice_served_account_closed_at"))
 
     op.drop_table("notice_served")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
