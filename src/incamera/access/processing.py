@@ -31,7 +31,6 @@ SHARE = Activity(
         en="Let another person see or set what you choose, for as long as you choose.",
     ),
     refusal=Text(fr="L’appareil n’est pas partagé.", en="The device is not shared."),
-    subjects=("dpv:User", "incam:ShareGrantee"),
     companion="B0.people_in_view",
     purposes=(
         Purpose(

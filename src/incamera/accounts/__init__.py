@@ -6,8 +6,8 @@ account's key; an e-mail address is found by its keyed hash. A session that ends
 """
 
 from incamera.accounts.dependencies import CurrentActor
-from incamera.accounts.errors import NotSignedIn
 from incamera.accounts.erasure import AccountErasure
+from incamera.accounts.errors import NotSignedIn
 from incamera.accounts.events import AccountCreated, SessionEnded
 from incamera.accounts.model import AccountId, Actor, SessionEnd, SessionId
 from incamera.accounts.service import AccountService

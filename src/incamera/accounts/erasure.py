@@ -1,7 +1,7 @@
 """What happens to an account after it was closed: its key is destroyed, then its rows go.
 
-The `RetentionTarget` of everything that is kept until an account is closed. What a notice was shown to whom outlives the
-account for the legal time, under the random number of an account that no longer exists.
+The `RetentionTarget` of everything that is kept until an account is closed. Which notice was shown outlives the account
+for the legal time, under the random number of an account that no longer exists.
 """
 
 from datetime import datetime

@@ -26,7 +26,7 @@ def kernel_is_synchronised() -> bool:
         state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(buffer))
     except (OSError, AttributeError):
         return False
-    return 0 <= state < _TIME_ERROR
+    return bool(0 <= state < _TIME_ERROR)
 
 
 def _was_confirmed(file: Path, now: datetime) -> bool:
