@@ -29,6 +29,7 @@ from incamera import __version__
 from incamera.access import processing as access_processing
 from incamera.accounts import AccountService
 from incamera.accounts import endpoints as accounts_endpoints
+from incamera.accounts import jobs as accounts_jobs
 from incamera.accounts import processing as accounts_processing
 from incamera.accounts.dependencies import SESSION_COOKIE
 from incamera.accounts.erasure import AccountErasure
@@ -362,6 +363,7 @@ async def assemble(
         passwords=passwords,
         notice_version=lambda: __version__,
     )
+    accounts_jobs.schedule(core.jobs, accounts)
     plans = DevicePlans(database, vault)
     recorder = Recorder(database, vault, directory.folder("media"), plans, clock, events)
     uplinks = UplinkDirectory(

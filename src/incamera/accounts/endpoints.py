@@ -116,7 +116,7 @@ async def change_password(
     """Sets a new password. Every other session of the account ends, and with it whatever it has open."""
     await db.commit()  # the service hashes between transactions of its own; this one must not keep others out meanwhile
     signed_in = await accounts.change_password(
-        actor, body.present.get_secret_value(), body.new.get_secret_value(), origin
+        actor, body.current_password.get_secret_value(), body.new_password.get_secret_value(), origin
     )
     _set_cookie(response, signed_in)
 

@@ -209,9 +209,8 @@ NOTICE_SERVED = Activity(
 
 ACTIVITIES: Final = (REGISTER, PROFILE_EDIT, LOGIN_TERMINAL, SECURITY_MONITORING, AGE_CHECK, NOTICE_SERVED)
 
-declare_log_events("B1a.register", {"account.created": ("account_id",), "account.setup_link_made": ()})
+declare_log_events("B1a.register", {"account.created": ("account_id",)})
 declare_log_events("B1b.profile_edit", {"account.password_changed": ("account_id",)})
-declare_log_events("B2.login_terminal", {"account.sweep_failed": ("error",)})
 declare_symbol("job", "accounts.sweep_sessions", "B2.login_terminal")
 declare_symbol("event", "SessionEnded", "B2.login_terminal")
 declare_symbol("event", "AccountCreated", "B1a.register")

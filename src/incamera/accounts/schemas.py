@@ -92,8 +92,8 @@ class AccountChange(Request):
 
 
 class PasswordChange(Request):
-    present: Password
-    new: Password
+    current_password: Password
+    new_password: Password
 
 
 class AccountView(BaseModel):
@@ -132,12 +132,13 @@ class SessionView(BaseModel):
     id: UUID
     is_current: bool
     is_remembered: bool
+    terminal: str = Field(description="Both of the next two, to be read by a person.")
     os_family: str = Field(json_schema_extra=_personal("B2.login_terminal/os_family"))
     model_class: str = Field(
         description="phone, tablet, computer or other", json_schema_extra=_personal("B2.login_terminal/model_class")
     )
-    created_at: datetime
-    last_seen_at: datetime
+    signed_in_at: datetime
+    last_used_at: datetime
     expires_at: datetime
 
     @classmethod
@@ -146,10 +147,11 @@ class SessionView(BaseModel):
             id=info.id,
             is_current=is_current,
             is_remembered=info.is_remembered,
+            terminal=f"{info.terminal.os_family}, {info.terminal.model_class}",
             os_family=info.terminal.os_family,
             model_class=info.terminal.model_class,
-            created_at=info.created_at,
-            last_seen_at=info.last_seen_at,
+            signed_in_at=info.created_at,
+            last_used_at=info.last_seen_at,
             expires_at=info.expires_at,
         )
 

@@ -286,7 +286,6 @@ declare_log_events(
         "device.removed": ("device_id",),
         "device.restored": ("device_id",),
         "device.erased": ("device_id", "epoch"),
-        "device.erasure_failed": ("device_id", "error"),
     },
 )
 declare_log_events(
