@@ -5,6 +5,7 @@ cookies name their activity; from this come the notice, the record, purpose-boun
 the lint that refuses anything undeclared. This package imports no feature: `app.py` hands it the declarations.
 """
 
+from incamera.privacy import lower_layers as lower_layers
 from incamera.privacy.cookies import ClientKey, Cookie, CookieGuard
 from incamera.privacy.marks import (
     LogEvent,
