@@ -62,7 +62,7 @@ def _describe(index: int, media: MediaDescription) -> TrackFormat | None:
         clock_rate=rtp_map.clock_rate,
         channels=rtp_map.channels,
         parameter_sets=_parse_parameter_sets(parameters) if rtp_map.encoding == "H264" else (),
-        config=_parse_config(parameters),
+        config=_parse_config(parameters) if rtp_map.encoding == "MPEG4-GENERIC" else b"",
         layout=_parse_layout(parameters),
         unit_ticks=_parse_number(parameters, "constantduration", _AAC_FRAME_SAMPLES, 1 << 20),
     )

@@ -1,0 +1,172 @@
+"""A client's session, against our own server session and against cameras with habits."""
+
+from collections.abc import Callable
+
+import pytest
+
+from incamera.media.rtsp.authentication import Credentials, Gatekeeper
+from incamera.media.rtsp.client import Described, Playing, RtspClient, TornDown
+from incamera.media.rtsp.errors import PasswordNeeded, PasswordRefused, RequestRefused, RtspError, RtspProtocolError
+from incamera.media.rtsp.messages import Request
+from incamera.media.rtsp.url import RtspUrl
+from tests.support.rtsp_peers import SDP, URL, ScriptedCamera, a_conversation, an_answer
+
+ADMIN = Credentials("admin", "secret")
+DESCRIPTION = an_answer("Content-Base: rtsp://camera/base/", body=SDP.decode())
+GOOD: dict[str, str | Callable[[Request], str]] = {
+    "OPTIONS": an_answer("Public: DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"),
+    "DESCRIBE": DESCRIPTION,
+    "SETUP": an_answer("Session: 77;timeout=20", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1"),
+    "PLAY": an_answer("Session: 77"),
+    "GET_PARAMETER": an_answer(),
+    "TEARDOWN": an_answer(),
+}
+
+
+def a_scripted_camera(**answers: str | Callable[[Request], str]) -> ScriptedCamera:
+    camera = ScriptedCamera(RtspClient(RtspUrl.parse(URL), ADMIN), GOOD | answers)
+    camera.client.start()
+    return camera
+
+
+def test_a_whole_session() -> None:
+    talk = a_conversation()
+    talk.client.start()
+    talk.run()
+    talk.client.keep_alive()
+    talk.client.tear_down()
+    talk.run()
+
+    methods = [request.method for request in talk.requests]
+    assert methods == ["OPTIONS", "DESCRIBE", "SETUP", "SETUP", "PLAY", "GET_PARAMETER", "TEARDOWN"]
+    assert [request.headers.find("CSeq") for request in talk.requests] == [str(n) for n in range(1, 8)]
+    assert [type(event) for event in talk.events] == [Described, Playing, TornDown]
+    assert talk.requests[2].url == "rtsp://camera/live/track0"
+    assert len({request.headers.find("Session") for request in talk.requests[3:]}) == 1
+
+
+@pytest.mark.parametrize("scheme", ["digest", "digest-sha256", "basic"])
+def test_a_password_is_given_when_asked_for(scheme: str) -> None:
+    talk = a_conversation(ADMIN, Gatekeeper(ADMIN, "camera", scheme))  # type: ignore[arg-type]
+    talk.client.start()
+    talk.run()
+
+    assert isinstance(talk.events[-1], Playing)
+    assert [request.method for request in talk.requests].count("DESCRIBE") == 2
+
+
+@pytest.mark.parametrize(
+    ("credentials", "error"), [(None, PasswordNeeded), (Credentials("admin", "no"), PasswordRefused)]
+)
+def test_a_missing_and_a_wrong_password_are_told_apart(credentials: Credentials | None, error: type[RtspError]) -> None:
+    talk = a_conversation(credentials, Gatekeeper(ADMIN, "camera"))
+    talk.client.start()
+
+    with pytest.raises(error):
+        talk.run()
+
+
+def test_channels_that_the_camera_chose_are_taken() -> None:
+    seen: list[bytes] = []
+    camera = a_scripted_camera(SETUP=lambda r: an_answer("Session: 7", "Transport: RTP/AVP/TCP;interleaved=10-11"))
+    camera.run()
+    camera.client._reader.set_sink(10, lambda data, start, stop, _: seen.append(data[start:stop]))
+    camera.client.receive(b"$\x0a\x00\x02ab", 0.0)
+
+    assert seen == [b"ab"]
+    assert camera.requests[2].headers.find("Transport") == "RTP/AVP/TCP;unicast;interleaved=0-1"
+
+
+def test_a_camera_without_options_and_with_absent_transport_plays() -> None:
+    camera = a_scripted_camera(
+        OPTIONS=an_answer(status="501 Not Implemented"), SETUP=an_answer("Session: 7"), GET_PARAMETER="unused"
+    )
+    camera.run()
+    camera.client.keep_alive()
+    camera.run()
+
+    assert isinstance(camera.events[-1], Playing)
+    assert camera.requests[-1].method == "OPTIONS", "GET_PARAMETER was not offered"
+
+
+def test_keep_alive_comes_at_half_the_timeout_and_falls_back() -> None:
+    camera = a_scripted_camera(GET_PARAMETER=an_answer(status="451 Parameter Not Understood"))
+    camera.run()
+    assert camera.client.keep_alive_interval_s == 10
+
+    for _ in range(2):
+        camera.client.keep_alive()
+        camera.run()
+
+    assert [request.method for request in camera.requests[-2:]] == ["GET_PARAMETER", "OPTIONS"]
+
+
+def test_a_forgotten_session_ends() -> None:
+    camera = a_scripted_camera(GET_PARAMETER=an_answer(status="454 Session Not Found"))
+    camera.run()
+    camera.client.keep_alive()
+    camera.run()
+
+    assert isinstance(camera.events[-1], TornDown)
+
+
+def test_control_urls_follow_content_base() -> None:
+    camera = a_scripted_camera()
+    camera.run()
+
+    assert [request.url for request in camera.requests if request.method == "SETUP"] == [
+        "rtsp://camera/base/track0",
+        "rtsp://camera/base/track1",
+    ]
+    assert camera.requests[-1].url == "rtsp://camera/base/"
+
+
+def test_a_camera_may_ask_too() -> None:
+    camera = a_scripted_camera()
+    camera.run()
+    camera.say("OPTIONS * RTSP/1.0\r\nCSeq: 900\r\n\r\nANNOUNCE rtsp://camera/ RTSP/1.0\r\nCSeq: 901\r\n\r\n")
+
+    answers = camera.client.take_outgoing()
+    assert b"RTSP/1.0 200 OK\r\nCSeq: 900" in answers
+    assert b"RTSP/1.0 501 Not Implemented\r\nCSeq: 901" in answers
+
+
+def test_an_answer_without_its_number_belongs_to_the_only_request() -> None:
+    camera = a_scripted_camera(DESCRIBE=DESCRIPTION.replace("CSeq: {cseq}\r\n", ""))
+    camera.run()
+
+    assert isinstance(camera.events[-1], Playing)
+
+
+@pytest.mark.parametrize("status", [404, 453, 503])
+def test_a_refusal_says_what_was_refused(status: int) -> None:
+    camera = a_scripted_camera(DESCRIBE=an_answer(status=f"{status} No"))
+
+    with pytest.raises(RequestRefused) as caught:
+        camera.run()
+
+    assert (caught.value.method, caught.value.status_code) == ("DESCRIBE", status)
+
+
+def test_a_camera_that_insists_on_udp_is_refused() -> None:
+    camera = a_scripted_camera(SETUP=an_answer("Session: 7", "Transport: RTP/AVP;unicast;client_port=1-2"))
+
+    with pytest.raises(RtspProtocolError):
+        camera.run()
+
+
+def test_a_camera_that_answers_nothing_is_given_up() -> None:
+    camera = a_scripted_camera()
+    camera.run()
+    for _ in range(8):
+        camera.client.keep_alive()
+
+    with pytest.raises(RtspProtocolError, match="answer"):
+        camera.client.keep_alive()
+
+
+def test_no_secret_stands_in_a_request_line() -> None:
+    client = RtspClient(RtspUrl.parse("rtsp://admin:secret@camera/live"), ADMIN)
+    client.start()
+
+    assert b"secret" not in client.take_outgoing()

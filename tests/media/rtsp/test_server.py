@@ -1,0 +1,63 @@
+"""The server's session: what a client may do, and in which order."""
+
+from incamera.media.rtsp.messages import Headers, Request, Response, render_request
+from incamera.media.rtsp.reader import RtspReader
+from incamera.media.rtsp.server import RtspServerSession, Started, Stopped
+from incamera.media.rtsp.transport import Channels
+from tests.support.rtsp_peers import AMount, a_conversation
+
+TCP = ("Transport", "RTP/AVP/TCP;unicast;interleaved=4-5")
+
+
+class Caller:
+    """Sends single requests."""
+
+    def __init__(self) -> None:
+        mount = AMount()
+        self.session = RtspServerSession(lambda path: mount if path == "/live" else None)
+        self.events: list[object] = []
+        self._reader = RtspReader()
+
+    def ask(self, method: str, url: str, *headers: tuple[str, str]) -> Response:
+        request = Request(method, url, Headers([("CSeq", "5"), *headers]))
+        self.events += self.session.receive(render_request(request), 0.0)
+        [answer] = self._reader.receive(self.session.take_outgoing(), 0.0)
+        assert isinstance(answer, Response)
+        return answer
+
+
+def test_a_session_starts_and_stops() -> None:
+    talk = a_conversation()
+    talk.client.start()
+    talk.run()
+    talk.client.tear_down()
+    talk.run()
+
+    assert talk.server_events == [Started(AMount(), {0: Channels(0, 1), 1: Channels(2, 3)}), Stopped()]
+
+
+def test_one_track_alone_can_be_played_on_the_clients_channels() -> None:
+    caller = Caller()
+    caller.ask("SETUP", "rtsp://c/live/track1", TCP)
+
+    assert caller.ask("PLAY", "rtsp://c/live").status_code == 200
+    assert caller.events == [Started(AMount(), {1: Channels(4, 5)})]
+
+
+def test_what_is_not_there_or_not_possible_is_refused() -> None:
+    caller = Caller()
+
+    assert caller.ask("DESCRIBE", "rtsp://c/other").status_code == 404
+    assert caller.ask("SETUP", "rtsp://c/live/track9", TCP).status_code == 404
+    assert caller.ask("SETUP", "rtsp://c/live/track0", ("Transport", "RTP/AVP;client_port=1-2")).status_code == 461
+    assert caller.ask("PLAY", "rtsp://c/live").status_code == 455
+    assert caller.ask("RECORD", "rtsp://c/live").status_code == 501
+
+
+def test_a_foreign_session_is_not_obeyed() -> None:
+    caller = Caller()
+    caller.ask("SETUP", "rtsp://c/live/track0", TCP)
+
+    assert caller.ask("PLAY", "rtsp://c/live", ("Session", "other")).status_code == 454
+    assert caller.ask("TEARDOWN", "rtsp://c/live", ("Session", "other")).status_code == 454
+    assert caller.events == []
