@@ -99,6 +99,12 @@ class Server:
         jar = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "wss", "http")))
         return httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0)
 
+    def sign_in_again(self) -> None:
+        """After the owner's session was ended."""
+        if self._owner is not None:
+            self._owner.close()
+            self._owner = None
+
     def cookie_header(self) -> dict[str, str]:
         """The owner's session for clients that are not httpx2, such as a WebSocket."""
         return {"Cookie": "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.owner().cookies.jar)}

@@ -1,0 +1,115 @@
+"""A page without a browser: tickets over HTTP, then the media sockets, as the web app uses them."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import websockets
+from websockets.asyncio.client import ClientConnection
+
+from incamera.protocol.frames import VIEWER_HEADER_BYTES, parse_viewer_header
+from tests.support.server import Server
+
+ANSWER_S = 15.0
+
+
+@dataclass
+class Picture:
+    """One binary frame."""
+
+    is_sync: bool
+    decode_time: int
+    wall_us: int
+    chunk: bytes
+
+
+@dataclass
+class Stream:
+    """What came of one stream, since its last run began."""
+
+    init: bytes = b""
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+    @property
+    def media(self) -> bytes:
+        return b"".join(picture.chunk for picture in self.pictures)
+
+
+class Viewer:
+    """One media socket. `streams` fills while `receive` or `until` runs."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self.messages: list[dict[str, Any]] = []
+        self.streams: dict[int, Stream] = {}
+        self.first_picture_s: float | None = None
+        self._opened_at = time.monotonic()
+
+    async def say(self, **message: Any) -> None:
+        await self._socket.send(json.dumps(message))
+
+    async def receive(self, timeout_s: float = ANSWER_S) -> dict[str, Any] | Picture:
+        """The next message, also kept in `messages` or `streams`."""
+        data = await asyncio.wait_for(self._socket.recv(), timeout_s)
+        return self._text(json.loads(data)) if isinstance(data, str) else self._binary(data)
+
+    async def until(self, condition: Callable[[], Any], timeout_s: float = ANSWER_S) -> None:
+        """Receives until the condition is true."""
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await self.receive(timeout_s)
+
+    def find(self, kind: str, **members: Any) -> dict[str, Any] | None:
+        """The first message of this type with these members."""
+        wanted = {"type": kind, **members}.items()
+        return next((message for message in self.messages if wanted <= message.items()), None)
+
+    def _text(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.messages.append(message)
+        if message.get("type") == "run":
+            stream = self.streams.setdefault(message["handle"], Stream())
+            stream.init, stream.pictures = base64.b64decode(message["init"]), []
+            stream.runs.append(message)
+        return message
+
+    def _binary(self, data: bytes) -> Picture:
+        if self.first_picture_s is None:
+            self.first_picture_s = time.monotonic() - self._opened_at
+        handle, is_sync, decode_time, wall_us = parse_viewer_header(data)
+        picture = Picture(is_sync, decode_time, wall_us, data[VIEWER_HEADER_BYTES:])
+        self.streams.setdefault(handle, Stream()).pictures.append(picture)
+        return picture
+
+
+@asynccontextmanager
+async def open_viewer(server: Server, path: str) -> AsyncIterator[Viewer]:
+    """A socket such as `/media/live`, from the server's own page."""
+    url = server.url.replace("http", "ws", 1) + path
+    async with websockets.connect(url, origin=server.url, max_size=None) as socket:  # type: ignore[arg-type]
+        yield Viewer(socket)
+
+
+def get_tickets(server: Server, channel_id: str, purpose: str, *streams: str) -> list[str]:
+    """Fresh tickets for these streams, as the owner."""
+    response = server.owner().post(
+        f"/api/v1/channels/{channel_id}/tickets", json={"for": purpose, "streams": list(streams)}
+    )
+    assert response.status_code == 201, response.text
+    return [ticket["ticket"] for ticket in response.json()["tickets"]]
+
+
+@asynccontextmanager
+async def watching(server: Server, channel_id: str, *streams: str) -> AsyncIterator[tuple[Viewer, dict[str, int]]]:
+    """A live viewer of these streams, and their handles."""
+    async with open_viewer(server, "/media/live") as viewer:
+        for ticket in get_tickets(server, channel_id, "live", *streams):
+            await viewer.say(open=ticket)
+        await viewer.until(lambda: sum(message["type"] == "opened" for message in viewer.messages) == len(streams))
+        handles = {message["stream"]: message["handle"] for message in viewer.messages if message["type"] == "opened"}
+        yield viewer, handles
