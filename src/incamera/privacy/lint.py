@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
+from fastapi.routing import iter_route_contexts
+
 from incamera.privacy.marks import Place, processing_of
 from incamera.privacy.registry import Registry, Route, column_name
 
@@ -166,23 +168,14 @@ def _unknown_activities(
 
 
 def _operations(app: Any) -> Iterator[tuple[str, str, Any]]:
-    """(method, path, endpoint) of every route, mounts and included routers walked through."""
-    for prefix, route in _walk(app.routes, ""):
+    """(method, path, endpoint) of every route, included routers walked through; mounts are other applications."""
+    for route in iter_route_contexts(app.routes):
         endpoint = getattr(route, "endpoint", None)
         if endpoint is None:
             continue
-        methods = getattr(route, "methods", None) or ({"WS"} if "WebSocket" in type(route).__name__ else set())
+        methods = getattr(route, "methods", None) or {"WS"}
         for method in sorted(set(methods) - {"HEAD", "OPTIONS"}):
-            yield method, prefix + route.path, endpoint
-
-
-def _walk(routes: Iterable[Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for route in routes:
-        inner = getattr(route, "routes", None)
-        if inner and not hasattr(route, "endpoint"):
-            yield from _walk(inner, prefix + getattr(route, "path", ""))
-        else:
-            yield prefix, route
+            yield method, str(route.path), endpoint
 
 
 def _log_calls(tree: ast.AST) -> Iterator[ast.Call]:
