@@ -54,7 +54,7 @@ class BadLine:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, server_writer, is_upstream=True))
                 group.create_task(self._pass(server_reader, writer, is_upstream=False))
-        except* (OSError, EOFError):
+        except* (OSError, EOFError, asyncio.CancelledError):
             pass
         finally:
             for one in (writer, server_writer):

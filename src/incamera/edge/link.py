@@ -6,10 +6,13 @@ Media goes out by `send_media`: one write per chunk, no task switch. `is_idle` a
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import hmac
 import socket
 import ssl
+import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
@@ -22,7 +25,8 @@ from incamera.protocol.websocket import Binary, Close, FrameReader, Ping, Text, 
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _HIGH_WATER_BYTES: Final = 128 * 1024
-_NOT_SENT_LOW_WATER_BYTES: Final = 128 * 1024  # else the kernel hides megabytes, that is seconds, of media (facts 3.11)
+_NOT_SENT_LOW_WATER_BYTES: Final = 32 * 1024  # else the kernel hides megabytes, that is seconds, of media
+_NOTHING_UNDER_WAY_BYTES: Final = 16 * 1024
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 
 
@@ -38,7 +42,7 @@ class LinkEvents:
     """Who hears of the link. Plain calls from the event loop."""
 
     on_text: Callable[[bytes], None]
-    on_drained: Callable[[], None]  # everything written has left for the kernel
+    on_drained: Callable[[], None]  # writing had to wait, and need not any more
     on_closed: Callable[[str, bool], None]  # words for the log; whether the server said it is stopping
 
 
@@ -127,8 +131,10 @@ class Link(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that was written has left for the kernel."""
-        return self._transport is not None and self._transport.get_write_buffer_size() == 0
+        """Whether all that was written has reached the other machine, but for a little."""
+        if self._transport is None or self._transport.get_write_buffer_size():
+            return False
+        return self._bytes_in_kernel() < _NOTHING_UNDER_WAY_BYTES
 
     @property
     def waiting_bytes(self) -> int:
@@ -150,6 +156,17 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     # --- inside ---
+
+    def _bytes_in_kernel(self) -> int:
+        """Written and not yet acknowledged by the other machine's kernel (SIOCOUTQ, tcp(7)); 0 where unknown."""
+        connection = None if self._transport is None else self._transport.get_extra_info("socket")
+        if connection is None or sys.platform != "linux":
+            return 0
+        try:
+            answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return 0
+        return int.from_bytes(answer, sys.byteorder)
 
     def _receive_head(self, data: bytes) -> bytes:
         self._head += data
