@@ -52,6 +52,7 @@ class Cursor:
         self._run_id: UUID | None = None
         self._needs_sync = True
         self._hole: Hole | None = None  # to be told before the next picture
+        self._told: Hole | None = None  # the last hole told, until a picture follows
         self.is_at_end = False
 
     @property
@@ -272,20 +273,17 @@ class Cursor:
         return items
 
     def _tell_run(self, items: list[Item], opening: Opening) -> None:
+        self._tell(items, self._hole)
         if opening.run_id != self._run_id:
             self._run_id = opening.run_id
-            hole = self._hole or next((item for item in reversed(items) if isinstance(item, Hole)), None)
-            if self._hole is not None:
-                items.append(self._hole)
-            items.append(RunBegins(opening, hole))
-        elif self._hole is not None:
-            items.append(self._hole)
-        self._hole = None
+            items.append(RunBegins(opening, self._told))
+        self._told = None
 
     def _tell(self, items: list[Item], hole: Hole | None) -> None:
         self._hole = None
         if hole is not None:
             items.append(hole)
+            self._told = hole
 
 
 def _widen(items: list[Item], wall_us: int) -> None:

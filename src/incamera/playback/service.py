@@ -8,7 +8,7 @@ from incamera.playback.socket import PlaybackSocket
 from incamera.playback.timeline import TimelineReader
 from incamera.playback.viewing_log import PlaybackLog
 from incamera.privacy import open_session
-from incamera.recording import Recorder, TimelineIndex
+from incamera.recording import Archive, Recorder, TimelineIndex
 from incamera.storage.database import Database
 from incamera.streams import WebSocketConnection
 
@@ -22,10 +22,14 @@ class PlaybackService:
 
     def __init__(self, *, database: Database, recorder: Recorder, live: LiveService, clock: Clock) -> None:
         self.tickets, self.views = live.tickets, live.views
-        self.archive = recorder.archive
         self.timeline = TimelineReader(database, recorder, clock)
         self.log = PlaybackLog(database, clock)
-        self._database, self._clock = database, clock
+        self._database, self._clock, self._recorder = database, clock, recorder
+
+    @property
+    def archive(self) -> Archive:
+        """Where the pictures come from."""
+        return self._recorder.archive
 
     def make_socket(self, connection: WebSocketConnection) -> PlaybackSocket:
         """The handler for PLAYBACK_PATH."""

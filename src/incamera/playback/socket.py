@@ -33,7 +33,7 @@ from incamera.playback.errors import RecordingUnreadable, TooManyViews
 from incamera.playback.timeline import Hole
 from incamera.protocol import websocket
 from incamera.protocol.frames import render_viewer_header
-from incamera.protocol.messages import StreamKind
+from incamera.protocol.messages import GapCause, StreamKind
 from incamera.recording import Opening, Picture
 from incamera.streams import MediaSocket, WebSocketConnection
 
@@ -253,6 +253,7 @@ class PlaybackView:
             cursor.forget_run()
         if not await first.seek(at_us):
             return
+        self._skip_to(first.at_us)
         for cursor in self._others():
             await cursor.seek(max(at_us, first.at_us))
         while True:
@@ -271,6 +272,7 @@ class PlaybackView:
         cursor.forget_run()
         if not await cursor.seek(at_us, jumps_gaps=speed > 0):
             return
+        self._skip_to(cursor.at_us)
         step_us = round(speed * 1_000_000 / _KEY_PICTURES_PER_S)
         items = await cursor.current()
         while items or not cursor.is_at_end:
@@ -326,6 +328,11 @@ class PlaybackView:
                 budget_us -= max(0, hole.from_us - at_us)
                 at_us = hole.to_us
         return at_us + budget_us
+
+    def _skip_to(self, begins_us: int) -> None:
+        """Begins later than asked for (a gap, a limit): that costs the viewer no time either."""
+        if begins_us > self._position_us:
+            self._holes.append(Hole(self._position_us, begins_us, GapCause.EXPIRED))
 
     def _is_due(self, at_us: int, speed: float) -> bool:
         if speed > 0:
