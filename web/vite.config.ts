@@ -27,6 +27,6 @@ export default defineConfig(({ mode }) => {
         "/media": { target: server, ws: true },
       },
     },
-    test: { include: ["src/**/*.test.ts"], environment: "node" },
+    test: { include: ["src/**/*.test.ts"], environment: "node", css: true },
   };
 });

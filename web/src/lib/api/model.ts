@@ -36,14 +36,15 @@ export interface Channel {
   sound: boolean;
   has_sub: boolean;
   codec: string | null;
-  audio_codec?: string | null;
+  audio_codec: string | null;
   width: number | null;
   height: number | null;
   cover: { url: string; taken_at: string } | null;
   keep: string;
   keep_ceiling: string;
   watching: number;
-  state?: DeviceState;
+  state: DeviceState;
+  address: string | null;
 }
 
 export interface DeviceState {
@@ -57,13 +58,16 @@ export interface Device {
   kind: DeviceKind;
   name: string;
   model: string | null;
+  serial: string | null;
   time_zone: string;
   address: string | null;
   state: DeviceState;
   registered_at: string;
   privacy_card: PrivacyCard | null;
-  sign_url?: string | null;
+  sign_url: string | null;
   channels: Channel[];
+  is_owner: boolean;
+  permissions: string[];
   removed_until: string | null;
   edge_id: string | null;
 }
@@ -79,14 +83,16 @@ export interface ProbeResult {
 
 export interface Edge {
   id: string;
-  name: string;
+  name: string | null;
   is_local: boolean;
   online: boolean;
   last_seen_at: string | null;
   software: string | null;
+  created_at: string;
 }
 
 export interface NewEdge {
+  edge_id: string;
   code: string;
   expires_at: string;
   command: string;
@@ -105,16 +111,17 @@ export interface SignedInTerminal {
 
 export interface Viewing {
   id: string;
-  viewer: string;
+  channel_id: string;
+  viewer: string | null;
   is_you: boolean;
-  kind: string;
+  kind: "live" | "playback";
   started_at: string;
   ended_at: string | null;
 }
 
 export interface Timeline {
-  from_us: number;
-  to_us: number;
+  from: string;
+  to: string;
   resolution_s: number;
   runs: { from_us: number; to_us: number; stream: string }[];
   gaps: { from_us: number; to_us: number; cause: string }[];

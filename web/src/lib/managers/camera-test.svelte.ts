@@ -29,7 +29,7 @@ export class CameraTest {
     return this.elapsedMs < USUAL_MS[0] + USUAL_MS[1] ? 1 : 2;
   }
 
-  async run(camera: CameraAddress): Promise<void> {
+  async run(camera: CameraAddress & { edge_id?: string }): Promise<void> {
     this.cancel();
     const abort = new AbortController();
     this.abort = abort;

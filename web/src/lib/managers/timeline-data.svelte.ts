@@ -16,6 +16,7 @@ interface Loaded {
 
 const STEPS_ON_SCREEN = 1200;
 const REFRESH_NEAR_NOW_MS = 10_000;
+const RETRY_MS = 10_000;
 
 export class TimelineData {
   detail = $state.raw<Timeline | null>(null);
@@ -26,11 +27,13 @@ export class TimelineData {
   private pending: AbortController | null = null;
   private pendingDay: AbortController | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private notBeforeMs = 0;
 
   constructor(private readonly channelId: string) {}
 
   /** The window or the time changed; fetches what is missing, a moment later. */
   want(view: Span, day: Span, nowMs: number): void {
+    if (nowMs < this.notBeforeMs) return;
     const resolutionS = Math.max(1, Math.round((view.toMs - view.fromMs) / 1000 / STEPS_ON_SCREEN));
     const isDetailDue = isDue(this.loaded, view, resolutionS, nowMs);
     const isDayDue = isDue(this.loadedDay, day, 60, nowMs);
@@ -43,6 +46,12 @@ export class TimelineData {
       },
       this.loaded ? 120 : 0,
     );
+  }
+
+  /** Asks again now after a failure. */
+  retry(): void {
+    this.notBeforeMs = 0;
+    this.status = "loading";
   }
 
   close(): void {
@@ -77,6 +86,7 @@ export class TimelineData {
       this.status = "ready";
       return timeline;
     } catch (error) {
+      if (!signal.aborted) this.notBeforeMs = Date.now() + RETRY_MS;
       if (error instanceof ApiProblem) this.status = error.status < 500 ? "refused" : "failed";
       else if (error instanceof Unreachable) this.status = this.detail ? this.status : "failed";
       else if (!(error instanceof DOMException)) throw error;

@@ -114,7 +114,7 @@ export class LivePlayer {
   }
 
   private attach(): void {
-    this.attached = attachSource(this.video, (wants) => {
+    this.attached = attachSource(this.video, "live", (wants) => {
       if (!wants) this.needsSync = true;
     });
     this.track = new Track(this.attached.source, this.video, {

@@ -233,7 +233,7 @@ export class LiveSocket {
     if (!entry) return;
     this.byTicket.delete(message.ticket!);
     entry.ticket = null;
-    if (message.code === "ticket_expired") this.planBatch();
+    if (message.code === "ticket_invalid") this.planBatch(); // it expired on a slow line
     else this.refuse(entry, message.code, message.detail);
   }
 

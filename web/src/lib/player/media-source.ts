@@ -27,8 +27,19 @@ export interface AttachedSource {
   detach(): void;
 }
 
+/**
+ * A recording may be sought anywhere at any time. Browsers clamp a seek to what is seekable, and with an unknown duration that
+ * ends at the last buffered picture: after a jump, with nothing buffered yet, a seek would be ignored. A live source
+ * keeps its unknown duration, because Chromium then shows each picture without gathering several first.
+ */
+const RECORDING_DURATION_S = 1e8;
+
 /** Gives an element a fresh media source. Throws where the browser has none at all. */
-export function attachSource(element: HTMLMediaElement, onWantsData: (wants: boolean) => void): AttachedSource {
+export function attachSource(
+  element: HTMLMediaElement,
+  kind: "live" | "recording",
+  onWantsData: (wants: boolean) => void = () => undefined,
+): AttachedSource {
   const constructor = classOf();
   if (!constructor) throw new Error("This browser has no Media Source Extensions");
   const source = new constructor();
@@ -37,6 +48,9 @@ export function attachSource(element: HTMLMediaElement, onWantsData: (wants: boo
     element.disableRemotePlayback = true; // required before a ManagedMediaSource opens
     managed.addEventListener("startstreaming", () => onWantsData(true));
     managed.addEventListener("endstreaming", () => onWantsData(false));
+  }
+  if (kind === "recording") {
+    source.addEventListener("sourceopen", () => (source.duration = RECORDING_DURATION_S), { once: true });
   }
   const url = URL.createObjectURL(source);
   element.src = url;

@@ -120,7 +120,7 @@ export class PlaybackPlayer {
   }
 
   private attach(): void {
-    this.attached = attachSource(this.video, () => undefined);
+    this.attached = attachSource(this.video, "recording");
     this.track = new Track(this.attached.source, this.video, { keepBehindS: 30, onBroken: () => this.options.onBroken() });
   }
 

@@ -71,7 +71,7 @@ export class SoundPlayer {
   }
 
   private attach(): void {
-    this.attached = attachSource(this.audio, () => undefined);
+    this.attached = attachSource(this.audio, "recording");
     this.track = new Track(this.attached.source, this.audio, { keepBehindS: 20, onBroken: () => this.restart() });
   }
 

@@ -6,11 +6,11 @@ import { devices } from "../managers/devices.svelte";
 import { toasts } from "../managers/toasts.svelte";
 import { attempt } from "./problems";
 
+/** Where a camera is and what to say there; name and password left out where it asks for none. */
 export interface CameraAddress {
   readonly address: string;
-  readonly username: string;
-  readonly password: string;
-  readonly edge_id?: string;
+  readonly username?: string;
+  readonly password?: string;
 }
 
 export interface NewDevice {
@@ -18,19 +18,14 @@ export interface NewDevice {
   readonly name: string;
   readonly time_zone: string;
   readonly edge_id?: string;
-  readonly channels: readonly {
-    readonly name: string;
-    readonly address: string;
-    readonly username: string;
-    readonly password: string;
-  }[];
+  readonly channels: readonly (CameraAddress & { readonly name: string })[];
   readonly privacy_card: PrivacyCard;
   readonly mode: "live" | "record";
   readonly sound: boolean;
 }
 
 /** Tries a camera without saving anything; a test picture is the proof. Throws ApiProblem `camera_<fault>`. */
-export function probeCamera(camera: CameraAddress, signal: AbortSignal): Promise<ProbeResult> {
+export function probeCamera(camera: CameraAddress & { edge_id?: string }, signal: AbortSignal): Promise<ProbeResult> {
   return request("POST", "/api/v1/devices/probe", { body: camera, signal });
 }
 

@@ -18,7 +18,7 @@ export function draftOf(card: PrivacyCard): CardDraft {
     purpose: card.purpose,
     placement: card.placement,
     seesPublicSpace: card.sees_public_space,
-    staff: card.staff_informed ? "informed" : "nobody",
+    staff: card.staff_informed === null ? "nobody" : "informed",
     sound: card.sound,
   };
 }
@@ -28,5 +28,5 @@ export function finished(draft: CardDraft): PrivacyCard | null {
   const { placement, seesPublicSpace, staff, sound } = draft;
   const purpose = draft.purpose.trim();
   if (!purpose || placement === null || seesPublicSpace === null || staff === null || sound === null) return null;
-  return { purpose, placement, sees_public_space: seesPublicSpace, staff_informed: staff === "informed", sound };
+  return { purpose, placement, sees_public_space: seesPublicSpace, staff_informed: staff === "informed" ? true : null, sound };
 }
