@@ -137,7 +137,7 @@ class RtspCamera:
 
     def clock_point(self, track: int) -> ClockPoint | None:
         """See `Source.clock_point`."""
-        return self._connection.clock_points.get(track) if self._connection else None
+        return self._connection.clock_point(track) if self._connection else None
 
     async def close(self) -> None:
         """See `Source.close`."""
@@ -204,7 +204,8 @@ class _Connection(asyncio.Protocol):
         self._on_unit: UnitSink | None = None
         self._early: list[tuple[int, AccessUnit, float]] = []
         self._early_bytes = 0
-        self.clock_points: dict[int, ClockPoint] = {}
+        self._reports: dict[int, SenderReport] = {}  # that came before the track's first packet
+        self._clock_points: dict[int, tuple[int, ClockPoint]] = {}  # (sender, point) by track
         self.last_picture_s = clock.monotonic()
 
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
@@ -254,6 +255,14 @@ class _Connection(asyncio.Protocol):
         self._call_client(lambda: self._client.set_up([self._make_sinks(track) for track in received]))
         await self._wait_unless_ended(self._playing)
         self.last_picture_s = self._clock.monotonic()
+
+    def clock_point(self, number: int) -> ClockPoint | None:
+        """The latest report of the sender that the track has now."""
+        if number not in self._receivers:
+            return None
+        self._place_report(number)
+        ssrc, point = self._clock_points.get(number, (None, None))
+        return point if ssrc == self._receivers[number].ssrc else None
 
     def start_delivery(self, on_unit: UnitSink) -> None:
         """From now on units go to `on_unit`; first those that came before it."""
@@ -321,14 +330,22 @@ class _Connection(asyncio.Protocol):
             reports = parse_rtcp(packet)
         except InvalidRtpPacket:
             return  # it only served to align sound; the picture does not depend on it
-        receiver = self._receivers[number]
         for report in reports:
-            if isinstance(report, SenderReport) and report.ntp_time and report.ssrc == receiver.ssrc:
-                time = receiver.find_time(report.timestamp)
-                if time is not None:
-                    self.clock_points[number] = ClockPoint(time, report.clock_s)
-            elif isinstance(report, Goodbye) and receiver.ssrc in report.ssrcs:
+            if isinstance(report, SenderReport) and report.ntp_time:
+                self._reports[number] = report
+                self._place_report(number)
+            elif isinstance(report, Goodbye) and self._receivers[number].ssrc in report.ssrcs:
                 self._end(SourceFault(CameraFault.CLOSED, "the camera ended the stream"))
+
+    def _place_report(self, number: int) -> None:
+        """A report may come before the first packet; what it means on our scale is known only after that."""
+        report, receiver = self._reports.get(number), self._receivers[number]
+        if report is None or report.ssrc != receiver.ssrc:
+            return
+        time = receiver.find_time(report.timestamp)
+        if time is not None:
+            self._clock_points[number] = (report.ssrc, ClockPoint(time, report.clock_s))
+            del self._reports[number]
 
     def _take(self, events: list[Event]) -> None:
         for event in events:

@@ -1,0 +1,55 @@
+"""GStreamer's RTSP server as a camera that nobody here wrote."""
+
+from itertools import pairwise
+
+import pytest
+
+from incamera.edge.sources.base import SourceFault
+from incamera.protocol.messages import CameraFault
+from tests.support.cameras import StartGstreamer, a_source, gstreamer_camera, has_units, play_until
+
+__all__ = ["gstreamer_camera"]
+
+
+async def test_pictures_and_aac_arrive_whole(gstreamer_camera: StartGstreamer) -> None:
+    source = a_source(await gstreamer_camera("--audio", "aac"))
+    video, audio = await source.open()
+    recording = await play_until(source, has_units(60, 30))
+    await source.close()
+
+    assert (video.codec, audio.codec, audio.clock_rate) == ("H264", "MPEG4-GENERIC", 16_000)
+    assert len(video.parameter_sets) == 2
+    assert audio.config
+    numbers = recording.counters()
+    assert [number for number in numbers if number is not None] == list(range(len(numbers)))
+    assert not any(unit.is_damaged for _, unit, _ in recording.units)
+    times = [unit.presentation_time for unit in recording.of(1)]
+    assert {later - earlier for earlier, later in pairwise(times)} == {1024}
+
+
+async def test_digest_a_law_and_reordered_pictures(gstreamer_camera: StartGstreamer) -> None:
+    url = await gstreamer_camera("--audio", "alaw", "--digest", "me:s3cret", b_frames=2)
+    with pytest.raises(SourceFault) as caught:
+        await a_source(url, username="me", password="wrong").open()
+    assert caught.value.fault is CameraFault.REFUSED_PASSWORD
+
+    source = a_source(url, username="me", password="s3cret")
+    _, audio = await source.open()
+    enough = has_units(60, 20)  # and a sender report, which GStreamer sends every few seconds
+    recording = await play_until(source, lambda got: enough(got) and source.clock_point(0) is not None)
+    await source.close()
+
+    assert (audio.codec, audio.clock_rate) == ("PCMA", 8000)
+    times = [unit.presentation_time for unit in recording.of(0)]
+    assert times != sorted(times), "the clip reorders pictures"
+    numbers = [number for number in recording.counters() if number is not None]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+async def test_a_wrong_path_is_not_found(gstreamer_camera: StartGstreamer) -> None:
+    url = await gstreamer_camera()
+
+    with pytest.raises(SourceFault) as caught:
+        await a_source(url.replace("cam0", "other")).open()
+
+    assert caught.value.fault is CameraFault.NOT_FOUND
