@@ -77,7 +77,7 @@ class NoticeRow:
     summary: str
     refusal: str
     subjects: tuple[str, ...]
-    subject_terms: tuple[str, ...]
+    subject_terms: tuple[str, ...]  # of the activity and of its companion: everyone whom the data are about
     purposes: tuple[str, ...]
     basis: str
     basis_term: str
@@ -139,7 +139,7 @@ def render_row(registry: Registry, activity: Activity, language: str) -> NoticeR
         summary=activity.summary.in_language(language),
         refusal=activity.refusal.in_language(language),
         subjects=tuple(_label(term, language) for term in activity.subjects),
-        subject_terms=activity.subjects,
+        subject_terms=_concerned(registry, activity),
         purposes=tuple(purpose.text.in_language(language) for purpose in activity.purposes),
         basis=_label(activity.basis.term, language),
         basis_term=activity.basis.term,
@@ -156,6 +156,11 @@ def render_row(registry: Registry, activity: Activity, language: str) -> NoticeR
 
 def _label(term: str, language: str) -> str:
     return vocabulary.terms()[term].label(language)
+
+
+def _concerned(registry: Registry, activity: Activity) -> tuple[str, ...]:
+    companions = [other for other in registry.in_force if other.id == activity.companion]
+    return tuple(dict.fromkeys((*activity.subjects, *(term for other in companions for term in other.subjects))))
 
 
 def _data(registry: Registry, activity: Activity, language: str) -> tuple[DatumItem, ...]:
