@@ -1,0 +1,61 @@
+"""CPU and memory of a process tree over a window."""
+
+import time
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """100 % is one core. `rss_mib_of` holds the resident memory of each process at the end of the window."""
+
+    cpu_percent: float
+    rss_mib_of: dict[int, float]
+
+    @property
+    def rss_mib(self) -> float:
+        """Of the tree; pages shared between processes count in each."""
+        return sum(self.rss_mib_of.values())
+
+    def growth_mib(self, before: dict[int, float]) -> float:
+        """How much more the processes hold that were there before; helpers that came or went do not count."""
+        return sum(self.rss_mib_of[pid] - mib for pid, mib in before.items() if pid in self.rss_mib_of)
+
+
+def measure(pid: int, seconds: float) -> Usage:
+    """Watches the process and all its descendants; blocks for `seconds`.
+
+    Children that end meanwhile are counted by their parent, children that start are counted from their start.
+    """
+    before, started = _cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    after, elapsed = _cpu_seconds(pid), time.monotonic() - started
+    return Usage(100 * (after - before) / elapsed, rss_mib_of(pid))
+
+
+def rss_mib_of(pid: int) -> dict[int, float]:
+    """Resident memory now of each process of the tree."""
+    found = {}
+    for process in _tree(pid):
+        try:
+            found[process.pid] = process.memory_info().rss / 2**20
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    total = 0.0
+    for process in _tree(pid):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]

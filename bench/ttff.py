@@ -1,0 +1,181 @@
+"""Time to the first picture of a camera that somebody watches already, at random moments of its GOP.
+
+`socket_*`: from connect() to the last byte of the first sync sample, over 20 joins; tickets are fetched before, as a
+page does. `live_delay_p50_ms`: from the picture's arrival at the edge to its full receipt here, on one machine.
+`browser_median_ms`: from opening a fresh socket to the first picture that Chromium presents, where the web app is
+built and Chromium is there. Peer: node-media-server over HTTP-FLV in the same run.
+
+    ./dev bench ttff [--joins 20] [--browser-joins 5]
+"""
+
+import itertools
+import json
+import random
+import socket
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from bench.harness import (
+    BenchError,
+    Figure,
+    Peer,
+    Report,
+    add_camera,
+    clip_cameras,
+    our_server,
+    parse_options,
+    tickets,
+    wait_until_online,
+)
+from bench.peers.node_media import VERSION, node_media_server
+from incamera.protocol.frames import VIEWER_HEADER_BYTES, parse_viewer_header
+from incamera.protocol.websocket import Binary, FrameReader, new_key, render_text, render_upgrade_request
+
+_GOP_S = 2.0
+_DELAY_S = 3.0  # how long pictures are timed
+_FLV_HEADER_BYTES = 13
+_FLV_AVC_SYNC = b"\x17\x01"  # AVC, sync sample, NAL units (not the configuration)
+
+
+def run(options: Sequence[str]) -> Report:
+    given = parse_options(options, joins=20, browser_joins=5)
+    report = Report("ttff", "socket_median_ms")
+    with clip_cameras(1) as addresses, our_server() as server:
+        channel_id = add_camera(server, addresses[0], mode="live")
+        wait_until_online(server)
+        words = iter(tickets(server, channel_id, given["joins"] + 2))
+        with _live(server.port, next(words)) as first:
+            for _ in first.messages():
+                break  # the stream is warm now and stays so: this viewer remains
+            times = [_join(lambda: _first_sync_sample(server.port, next(words))) for _ in range(given["joins"])]
+            _add_times(report.figures, "socket", times)
+        report.figures.append(Figure("live_delay_p50_ms", _live_delay_ms(server.port, next(words)), "ms"))
+        try:
+            from bench.browser import browser_times
+
+            _add_times(report.figures, "browser", browser_times(server, channel_id, given["browser_joins"]))
+        except (ImportError, BenchError) as error:
+            report.notes.append(f"browser left out: {error}")
+    try:
+        report.peers.append(_measure_node_media(given["joins"]))
+    except BenchError as error:
+        report.notes.append(f"peer left out: {error}")
+    return report
+
+
+def _measure_node_media(joins: int) -> Peer:
+    with node_media_server() as server, socket.create_connection(("127.0.0.1", server.http_port)) as first:
+        time.sleep(_GOP_S)
+        first.sendall(f"GET {server.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        times = [_join(lambda: _first_flv_sync_sample(server.http_port, server.path)) for _ in range(joins)]
+    peer = Peer("node-media-server", VERSION, [])
+    _add_times(peer.figures, "socket", times)
+    return peer
+
+
+def _join(join: Callable[[], float]) -> float:
+    """Milliseconds of one join, after a pause that puts it anywhere in a GOP."""
+    time.sleep(random.uniform(0, _GOP_S))
+    return join()
+
+
+def _add_times(figures: list[Figure], name: str, times: Sequence[float]) -> None:
+    ordered = sorted(times)
+    figures.append(Figure(f"{name}_median_ms", round(statistics.median(ordered), 2), "ms"))
+    figures.append(Figure(f"{name}_p95_ms", round(ordered[max(0, int(len(ordered) * 0.95) - 1)], 2), "ms"))
+    figures.append(Figure(f"{name}_max_ms", round(ordered[-1], 2), "ms"))
+
+
+# --- our live socket ------------------------------------------------------------------------------------------------
+
+
+class _live:  # noqa: N801 - reads as a verb
+    """A viewer on `/media/live`, from connect() on."""
+
+    def __init__(self, port: int, ticket: str) -> None:
+        self._reader = FrameReader(is_server=False, max_message_bytes=1 << 24)
+        self._line = socket.create_connection(("127.0.0.1", port), timeout=15)
+        self._line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._line.sendall(render_upgrade_request(f"127.0.0.1:{port}", "/media/live", new_key()))
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self._line.recv(1)
+        self._line.sendall(render_text(json.dumps({"open": ticket}).encode(), is_client=True))
+
+    def messages(self) -> Iterator[bytes]:
+        """Binary messages as they arrive."""
+        while data := self._line.recv(1 << 18):
+            for event in self._reader.receive(data):
+                if isinstance(event, Binary):
+                    yield event.data
+
+    def __enter__(self) -> "_live":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._line.close()
+
+
+def _first_sync_sample(port: int, ticket: str) -> float:
+    started = time.monotonic()
+    with _live(port, ticket) as viewer:
+        for message in viewer.messages():
+            assert message[VIEWER_HEADER_BYTES + 4 :][:4] == b"moof"
+            if parse_viewer_header(message)[1]:
+                return (time.monotonic() - started) * 1000
+    raise BenchError("the stream ended before a sync sample")
+
+
+def _live_delay_ms(port: int, ticket: str) -> float:
+    """Median age of a picture at full receipt; the join burst is left out."""
+    with _live(port, ticket) as viewer:
+        until, delays = time.monotonic() + _DELAY_S, []
+        for message in itertools.takewhile(lambda _: time.monotonic() < until, viewer.messages()):
+            delays.append((time.time_ns() / 1000 - parse_viewer_header(message)[3]) / 1000)
+    return round(statistics.median(delays[len(delays) // 2 :]), 2)
+
+
+# --- a peer's HTTP-FLV ----------------------------------------------------------------------------------------------
+
+
+def _first_flv_sync_sample(port: int, path: str) -> float:
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=15) as line:
+        line.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        with line.makefile("rb") as stream:
+            is_chunked = False
+            while (header := stream.readline()) not in (b"\r\n", b""):
+                is_chunked |= header.lower().startswith(b"transfer-encoding: chunked")
+            body = b""
+            for piece in _http_body(stream, is_chunked):
+                body += piece
+                if _holds_flv_sync_sample(body):
+                    return (time.monotonic() - started) * 1000
+    raise BenchError("the peer's stream ended before a sync sample")
+
+
+def _http_body(stream: object, is_chunked: bool) -> Iterator[bytes]:
+    while True:
+        if is_chunked:
+            size = int(stream.readline().strip() or b"0", 16)  # type: ignore[attr-defined]
+            piece = stream.read(size)  # type: ignore[attr-defined]
+            stream.readline()  # type: ignore[attr-defined]
+        else:
+            piece = stream.read1(65536)  # type: ignore[attr-defined]
+        if not piece:
+            return
+        yield piece
+
+
+def _holds_flv_sync_sample(body: bytes) -> bool:
+    """Whether a whole tag with a sync sample is there (Adobe FLV 10.1, annex E.4.1)."""
+    at = _FLV_HEADER_BYTES
+    while at + 11 <= len(body):
+        size = int.from_bytes(body[at + 1 : at + 4], "big")
+        if at + 11 + size > len(body):
+            return False
+        if body[at] & 31 == 9 and body[at + 11 : at + 13] == _FLV_AVC_SYNC:
+            return True
+        at += 11 + size + 4
+    return False
