@@ -59,6 +59,8 @@ from incamera.live import endpoints as live_endpoints
 from incamera.live import processing as live_processing
 from incamera.live.socket import LIVE_PATH
 from incamera.maintenance import ledger_path, make_backup
+from incamera.playback import PLAYBACK_PATH, PlaybackService
+from incamera.playback import endpoints as playback_endpoints
 from incamera.playback import processing as playback_processing
 from incamera.privacy import (
     Activity,
@@ -130,7 +132,7 @@ class Feature:
 # Highest first. What is not in here is neither reachable nor declared.
 FEATURES: Final = (
     Feature("website", website_processing.ACTIVITIES, website_endpoints.router),
-    Feature("playback", playback_processing.ACTIVITIES),
+    Feature("playback", playback_processing.ACTIVITIES, playback_endpoints.router),
     Feature("recording", recording_processing.ACTIVITIES),
     Feature("live", live_processing.ACTIVITIES, live_endpoints.router),
     Feature("devices", devices_processing.ACTIVITIES, devices_endpoints.router),
@@ -230,6 +232,7 @@ class Features:
     accounts: AccountService
     live: LiveService
     recorder: Recorder
+    playback: PlaybackService
     uplinks: UplinkDirectory
     devices: DeviceServices
     signs: DeviceSigns
@@ -269,6 +272,7 @@ class Incamera:
 
         media = SocketServer(SocketPolicy(trusted_proxies=settings.behind_proxy))
         media.add_route(LIVE_PATH, features.live.make_socket)
+        media.add_route(PLAYBACK_PATH, features.playback.make_socket)
         media.add_route(UPLINK_PATH, features.uplinks.make_socket, is_for_browsers=False)
         api = self._connect_api(core, features, certificate)
         await stack.enter_async_context(features.retention.running())
@@ -315,6 +319,7 @@ class Incamera:
         api.state.operator_role = core.registry.operator.deployment.role
         api.state.clock = core.clock
         api.state.accounts, api.state.live, api.state.devices = features.accounts, features.live, features.devices
+        api.state.playback = features.playback
         api.state.retention, api.state.signs = features.retention, features.signs
         return api
 
@@ -379,10 +384,12 @@ async def assemble(
     )
     edges = EdgeService(database=database, vault=vault, clock=clock, connections=uplinks, server=address)
     live = LiveService(database=database, vault=vault, hub=core.hub, events=events, clock=clock)
-    devices = assemble_devices(core, accounts, edges, uplinks, live)
+    playback = PlaybackService(database=database, recorder=recorder, live=live, clock=clock)
+    devices = assemble_devices(core, accounts, edges, uplinks, [live_viewings(live), recorded_viewings(playback)])
     await recorder.start()
     stack.push_async_callback(recorder.stop)
     stack.push_async_callback(live.close)
+    stack.push_async_callback(playback.close)
     stack.push_async_callback(uplinks.settle)
     retention = RetentionEngine(
         database,
@@ -391,11 +398,11 @@ async def assemble(
         targets=retention_targets(core, recorder, devices),
         is_time_agreed=time_agreement(directory.path / privacy_commands.TIME_AGREED_FILE),
     )
-    return Features(accounts, live, recorder, uplinks, devices, DeviceSigns(plans), retention)
+    return Features(accounts, live, recorder, playback, uplinks, devices, DeviceSigns(plans), retention)
 
 
 def assemble_devices(
-    core: Core, accounts: AccountService, edges: EdgeService, uplinks: UplinkDirectory, live: LiveService
+    core: Core, accounts: AccountService, edges: EdgeService, uplinks: UplinkDirectory, sources: Sequence[ViewingSource]
 ) -> DeviceServices:
     """The use cases of devices, and who tells them what."""
     database, vault, clock, events, hub = core.database, core.vault, core.clock, core.events, core.hub
@@ -407,9 +414,20 @@ def assemble_devices(
     )
     covers = CoverService(database=database, vault=vault, clock=clock, events=events, snapshots=uplinks, viewers=hub)
     viewings = ViewingLogs(database=database, clock=clock, accounts=accounts)
-    viewings.add_source(ViewingSource("live", "B4.live_view", live.log.latest))
+    for source in sources:
+        viewings.add_source(source)
     feed = DeviceFeed(database=database, clock=clock, events=events, accounts=accounts, devices=devices, viewers=hub)
     return DeviceServices(devices, removal, edges, covers, viewings, feed)
+
+
+def live_viewings(live: LiveService) -> ViewingSource:
+    """Who watched live."""
+    return ViewingSource("live", "B4.live_view", live.log.latest)
+
+
+def recorded_viewings(playback: PlaybackService) -> ViewingSource:
+    """Who looked back."""
+    return ViewingSource("playback", "B5.playback", playback.log.latest)
 
 
 def retention_targets(core: Core, recorder: Recorder, devices: DeviceServices) -> dict[str, RetentionTarget]:
@@ -433,6 +451,7 @@ def work_of(core: Core, features: Features) -> dict[str, Callable[[], Any]]:
 
     return {
         "live": features.live.run,
+        "playback": features.playback.run,
         "covers": features.devices.covers.run,
         "jobs": core.jobs.run,
         "hub": care_for_hub,

@@ -1,16 +1,20 @@
 """The whole line, with real parts: simulated camera → RTSP → edge → uplink → server → sockets and sealed segments."""
 
+import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.support.camera import PASSWORD, read_counters, running_camera
 from tests.support.server import Server, running_server
-from tests.support.viewer import watching
+from tests.support.viewer import Part, Picture, looking_back, watching
 
 pytestmark = pytest.mark.slow
 
@@ -94,13 +98,13 @@ async def test_live_picture_and_sound_decode(server: Server, channel_id: str, tm
         await viewer.until(lambda: main in viewer.streams and len(viewer.streams[main].pictures) >= 75)
         await viewer.until(lambda: audio in viewer.streams and len(viewer.streams[audio].pictures) >= 10)
 
-    picture, sound = viewer.streams[main], viewer.streams[audio]
+    (picture,), (sound,) = viewer.streams[main].parts, viewer.streams[audio].parts
     assert picture.pictures[0].is_sync, "a viewer starts where the picture decodes"
-    numbers = read_counters(picture.init, picture.media)
+    numbers = read_counters(picture.media)
     assert len(numbers) >= 75
-    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "no picture lost or out of order"
-    assert _probe(picture.init + picture.media, tmp_path)["codec_name"] == "h264"
-    assert _probe(sound.init + sound.media, tmp_path)["codec_name"] == "aac"
+    assert_gapless(numbers)
+    assert _probe(picture.media, tmp_path)["codec_name"] == "h264"
+    assert _probe(sound.media, tmp_path)["codec_name"] == "aac"
 
 
 async def test_second_viewer_sees_the_first_picture_at_once(server: Server, channel_id: str) -> None:
@@ -119,10 +123,90 @@ async def test_picture_stops_when_its_session_ends(server: Server, channel_id: s
     server.sign_in_again()
 
 
+async def test_recording_can_be_played_again(server: Server, channel_id: str, tmp_path: Path) -> None:
+    numbers, parts = await _replay(server, channel_id, wanted=50)
+    assert_gapless(numbers)
+    assert _probe(parts[0].media, tmp_path)["codec_name"] == "h264"
+
+
+async def test_scrubbing_shows_one_picture(server: Server, channel_id: str) -> None:
+    async with looking_back(server, channel_id, "main") as (viewer, opened):
+        middle = (opened["from_us"] + opened["to_us"]) // 2
+        await viewer.say(scrub={"handle": opened["handle"], "at_us": middle, "request": 7})
+        await viewer.until(lambda: viewer.find("scrubbed", request=7))
+        (part,) = viewer.streams[opened["handles"]["main"]].parts
+    assert len(part.pictures) == 1
+    assert part.pictures[0].is_sync
+    assert len(read_counters(part.media)) == 1
+
+
+def test_timeline_knows_what_was_recorded(server: Server, channel_id: str) -> None:
+    timeline = _timeline(server, channel_id)
+    assert timeline["runs"]
+    assert timeline["oldest_us"] < timeline["newest_us"] <= timeline["now_us"] + 2_000_000
+
+
+async def test_nothing_is_lost_when_the_server_is_killed(server: Server, channel_id: str) -> None:
+    """Kill -9 while recording: the edge goes on, and what it could not send comes in afterwards, picture for picture."""
+    before = _timeline(server, channel_id)["newest_us"]
+    server.kill()
+    time.sleep(3)  # the camera goes on, and so does its edge
+    server.start()
+    server.sign_in_again()
+
+    server.wait_for(
+        _timeline_path(channel_id),
+        lambda shown: shown["newest_us"] and shown["newest_us"] > before + 8_000_000 and not _holes(shown, before),
+        timeout_s=30,
+    )
+    numbers, _ = await _replay(server, channel_id, wanted=190, from_us=before - 2_000_000)
+    assert_gapless(numbers)
+
+
+def assert_gapless(numbers: list[int]) -> None:
+    """Every picture the camera drew, once, in order."""
+    missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
+    assert not missing, f"{len(missing)} pictures are missing, from {missing[0]} on"
+    assert numbers == sorted(set(numbers)), "a picture came twice, or too late"
+
+
+async def _replay(
+    server: Server, channel_id: str, *, wanted: int, from_us: int | None = None
+) -> tuple[list[int], list[Part]]:
+    """The counters of at least `wanted` recorded pictures, and the parts they came in."""
+    async with looking_back(server, channel_id, "main") as (viewer, opened):
+        main, start = opened["handles"]["main"], from_us or opened["from_us"]
+        await viewer.say(play={"handle": opened["handle"], "at_us": start, "speed": 4, "request": 1})
+
+        def count() -> int:
+            return len(viewer.streams[main].pictures) if main in viewer.streams else 0
+
+        while count() < wanted:
+            message = await viewer.receive()
+            assert not isinstance(message, dict) or message["type"] not in ("error", "end"), (message, count())
+            if isinstance(message, Picture):
+                await viewer.say(position={"handle": opened["handle"], "at_us": message.wall_us})
+        parts = viewer.streams[main].parts
+    return [number for part in parts if part.pictures for number in read_counters(part.media)], parts
+
+
+def _timeline_path(channel_id: str) -> str:
+    now = datetime.now(UTC)
+    begin, end = (now - timedelta(minutes=10)).isoformat(), (now + timedelta(minutes=10)).isoformat()
+    return f"/api/v1/channels/{channel_id}/timeline?" + urlencode({"from": begin, "to": end, "resolution_s": 1})
+
+
+def _timeline(server: Server, channel_id: str) -> dict[str, Any]:
+    shown: dict[str, Any] = server.wait_for(_timeline_path(channel_id), lambda answer: answer["newest_us"])
+    return shown
+
+
+def _holes(timeline: dict[str, Any], since_us: int) -> list[dict[str, Any]]:
+    return [gap for gap in timeline["gaps"] if gap["to_us"] > since_us]
+
+
 def _probe(media: bytes, folder: Path) -> dict[str, Any]:
     """What ffprobe makes of a file; any complaint of the decoder fails."""
-    import json
-
     ffprobe = shutil.which("ffprobe")
     if ffprobe is None:
         pytest.skip("ffprobe is not here")

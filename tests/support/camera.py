@@ -33,10 +33,10 @@ def running_camera(*cameras: str) -> Iterator[str]:
         process.stdout.close()
 
 
-def read_counters(init_segment: bytes, chunks: bytes) -> list[int]:
+def read_counters(media: bytes) -> list[int]:
     """The numbers burnt into the decoded pictures, in the order they are shown."""
     numbers = []
-    with av.open(io.BytesIO(init_segment + chunks)) as container:
+    with av.open(io.BytesIO(media)) as container:
         for picture in container.decode(video=0):
             number = counter.read(np.ascontiguousarray(picture.to_ndarray(format="gray")))
             if number is not None:

@@ -57,8 +57,20 @@ class Server:
     def port(self) -> int:
         return httpx2.URL(self.url).port or 0
 
+    @property
+    def setup_path(self) -> str:
+        """Path and fragment of the one-time link, for a browser that sets the server up by hand."""
+        assert self._setup_token is not None, "this server has an owner already"
+        return f"/setup#{self._setup_token}"
+
+    def was_set_up(self) -> None:
+        """Someone used the link with OWNER_EMAIL and OWNER_PASSWORD; `owner` signs in from now on."""
+        self._setup_token = None
+
     def start(self) -> None:
         """Starts (again, on the port it had) and returns when the server says that it is ready."""
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
         port = str(self.port) if self.url else "0"
         command = [sys.executable, "-m", "incamera", "serve", "--data", str(self.data), "--port", port, *self._options]
         with self.log.open("ab") as log:

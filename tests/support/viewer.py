@@ -29,16 +29,28 @@ class Picture:
 
 
 @dataclass
-class Stream:
-    """What came of one stream, since its last run began."""
+class Part:
+    """What came under one init segment."""
 
-    init: bytes = b""
-    runs: list[dict[str, Any]] = field(default_factory=list)
+    run: dict[str, Any]
+    init: bytes
     pictures: list[Picture] = field(default_factory=list)
 
     @property
     def media(self) -> bytes:
-        return b"".join(picture.chunk for picture in self.pictures)
+        """A whole file."""
+        return self.init + b"".join(picture.chunk for picture in self.pictures)
+
+
+@dataclass
+class Stream:
+    """What came of one stream, run by run."""
+
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def pictures(self) -> list[Picture]:
+        return [picture for part in self.parts for picture in part.pictures]
 
 
 class Viewer:
@@ -74,8 +86,7 @@ class Viewer:
         self.messages.append(message)
         if message.get("type") == "run":
             stream = self.streams.setdefault(message["handle"], Stream())
-            stream.init, stream.pictures = base64.b64decode(message["init"]), []
-            stream.runs.append(message)
+            stream.parts.append(Part(message, base64.b64decode(message["init"])))
         return message
 
     def _binary(self, data: bytes) -> Picture:
@@ -83,7 +94,7 @@ class Viewer:
             self.first_picture_s = time.monotonic() - self._opened_at
         handle, is_sync, decode_time, wall_us = parse_viewer_header(data)
         picture = Picture(is_sync, decode_time, wall_us, data[VIEWER_HEADER_BYTES:])
-        self.streams.setdefault(handle, Stream()).pictures.append(picture)
+        self.streams[handle].parts[-1].pictures.append(picture)  # a picture before its run is an error
         return picture
 
 
@@ -91,7 +102,8 @@ class Viewer:
 async def open_viewer(server: Server, path: str) -> AsyncIterator[Viewer]:
     """A socket such as `/media/live`, from the server's own page."""
     url = server.url.replace("http", "ws", 1) + path
-    async with websockets.connect(url, origin=server.url, max_size=None) as socket:  # type: ignore[arg-type]
+    # Without a bound on its queue: with one, closing waits ten seconds behind the pictures nobody read.
+    async with websockets.connect(url, origin=server.url, max_size=None, max_queue=None) as socket:  # type: ignore[arg-type]
         yield Viewer(socket)
 
 
@@ -113,3 +125,15 @@ async def watching(server: Server, channel_id: str, *streams: str) -> AsyncItera
         await viewer.until(lambda: sum(message["type"] == "opened" for message in viewer.messages) == len(streams))
         handles = {message["stream"]: message["handle"] for message in viewer.messages if message["type"] == "opened"}
         yield viewer, handles
+
+
+@asynccontextmanager
+async def looking_back(server: Server, channel_id: str, *streams: str) -> AsyncIterator[tuple[Viewer, dict[str, Any]]]:
+    """A viewer of recordings, and the `opened` message."""
+    async with open_viewer(server, "/media/playback") as viewer:
+        (ticket,) = get_tickets(server, channel_id, "playback", *streams)
+        await viewer.say(open=ticket)
+        await viewer.until(lambda: viewer.find("opened"))
+        opened = viewer.find("opened")
+        assert opened is not None
+        yield viewer, opened
