@@ -10,18 +10,18 @@ from incamera.edge.simulated import counter
 from incamera.edge.simulated.daylight import daylight
 from incamera.edge.simulated.drawing import Picture
 from incamera.edge.simulated.painter import ScenePainter
-from incamera.edge.simulated.scenes import SCENES
+from incamera.edge.simulated.scenes import SCENES, get_scene
 
 NOON = datetime(2026, 11, 24, 12, 0)  # noqa: DTZ001  # a camera writes its local time
 
 
 def paint(name: str, moment: datetime = NOON, number: int = 1) -> Picture:
-    return ScenePainter(SCENES[name](0.5), name.upper()).paint(moment, number)
+    return ScenePainter(get_scene(name, 0.5), name.upper()).paint(moment, number)
 
 
 @pytest.mark.parametrize("name", SCENES)
 def test_every_scene_moves_and_counts(name: str) -> None:
-    painter = ScenePainter(SCENES[name](0.5), name.upper())
+    painter = ScenePainter(get_scene(name, 0.5), name.upper())
     pictures = [painter.paint(NOON + timedelta(seconds=5 * step), 41 + step).copy() for step in range(8)]
 
     assert [counter.read(picture.luma) for picture in pictures] == list(range(41, 49))
@@ -32,7 +32,7 @@ def test_every_scene_moves_and_counts(name: str) -> None:
 
 
 def test_painting_on_leaves_nothing_behind() -> None:
-    painter = ScenePainter(SCENES["garden"](0.5), "GARDEN")
+    painter = ScenePainter(get_scene("garden", 0.5), "GARDEN")
     for step in range(60):
         continued = painter.paint(NOON + timedelta(seconds=step / 4), step).copy()
 

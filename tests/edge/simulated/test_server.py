@@ -114,6 +114,9 @@ async def test_ffprobe_reads_a_stream_with_a_password(simulated_camera: StartSim
     if shutil.which("ffprobe") is None:
         pytest.skip("ffprobe is not installed")
     cameras = await simulated_camera("porch", credentials=Credentials("me", "s3cret"))
+    source = a_source(cameras.url("porch", "sub"), username="me", password="s3cret")
+    await source.open()
+    await play_until(source, has_units(2))
     url = cameras.url("porch", "sub").replace("rtsp://", "rtsp://me:s3cret@")
     command = [
         "ffprobe",
@@ -129,6 +132,7 @@ async def test_ffprobe_reads_a_stream_with_a_password(simulated_camera: StartSim
         url,
     ]
     probe = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True, timeout=30)
+    await source.close()
 
     video, audio = json.loads(probe.stdout)["streams"]
     assert (video["codec_name"], video["width"], video["height"]) == ("h264", 640, 360)

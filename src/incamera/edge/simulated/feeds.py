@@ -14,7 +14,7 @@ from typing import Final
 from incamera.edge.simulated.cameras import SimulatedCamera
 from incamera.edge.simulated.encoder import VIDEO_CLOCK_RATE, SoundEncoder, VideoEncoder
 from incamera.edge.simulated.painter import ScenePainter
-from incamera.edge.simulated.scenes import SCENES
+from incamera.edge.simulated.scenes import get_scene
 from incamera.edge.simulated.sound import Ambience
 from incamera.kit.clock import Clock, from_us
 from incamera.media.rtp.aac import packetise_aac
@@ -124,7 +124,7 @@ class VideoFeed(Feed):
             return  # without the lock: whoever draws the others would hardly let us have it
         with _DRAWING:
             if self._painter is None:
-                scene = SCENES[self._camera.scene_name](self._size[0] / 1280)
+                scene = get_scene(self._camera.scene_name, self._size[0] / 1280)
                 self._painter = ScenePainter(scene, self._camera.title)
 
     def _prepare(self) -> None:

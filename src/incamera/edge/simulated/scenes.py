@@ -7,6 +7,7 @@ part that is sky, and actors that come and go by the clock: the same at the same
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -639,6 +640,8 @@ def _mirrored(sprite: Sprite) -> Sprite:
         sprite.luma, sprite.cb, sprite.cr, sprite.weight, sprite.chroma_weight)))  # fmt: skip
 
 
+_DRAWN_AT_ONCE: Final = 8  # four scenes in two sizes
+
 SCENES: Final[dict[str, Callable[[float], Scene]]] = {
     "garden": front_garden,
     "porch": porch,
@@ -646,3 +649,9 @@ SCENES: Final[dict[str, Callable[[float], Scene]]] = {
     "garage": garage,
 }
 """Scene by name; the argument is its size, 1 for 1280 by 720."""
+
+
+@lru_cache(maxsize=_DRAWN_AT_ONCE)
+def get_scene(name: str, scale: float) -> Scene:
+    """A scene, drawn once and shared: nobody changes it. Half a second of work the first time."""
+    return SCENES[name](scale)
