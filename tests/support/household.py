@@ -16,9 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
 from incamera.access import processing as access_processing
-from incamera.accounts import AccountService, SessionEnded
+from incamera.accounts import AccountId, AccountService, SessionEnded
 from incamera.accounts import endpoints as accounts_endpoints
 from incamera.accounts import processing as accounts_processing
+from incamera.accounts import repository as accounts_repository
+from incamera.accounts.model import Account
 from incamera.accounts.passwords import PasswordKeeper
 from incamera.devices import (
     CoverService,
@@ -36,8 +38,10 @@ from incamera.devices import (
 from incamera.devices import endpoints as devices_endpoints
 from incamera.devices import processing as devices_processing
 from incamera.kit.events import EventBus
+from incamera.kit.ids import new_id
 from incamera.live import processing as live_processing
-from incamera.privacy import guard_database
+from incamera.playback import processing as playback_processing
+from incamera.privacy import guard_database, open_session
 from incamera.privacy.registry import Registry
 from incamera.protocol.messages import CameraFault, ProbeResult, RtspSource, SnapshotResult
 from incamera.serving.problems import add_problem_handlers
@@ -143,6 +147,25 @@ class Household:
         }
         return await client.post("/api/v1/setup", json=body | changes)
 
+    async def another_account(self, client: httpx2.AsyncClient, email: str = "max@example.org") -> AccountId:
+        """Somebody else on the same server, signed in with this client."""
+        account = Account(AccountId(new_id()), email, "Max", "DE", "en", self.clock.now())
+        hasher = PasswordKeeper(time_cost=1, memory_kib=64)
+        password_hash = await hasher.hash(PASSWORD)
+        hasher.close()
+        async with open_session(self.database, "B1a.register", "C.age_check") as db:
+            await accounts_repository.add_account(
+                db,
+                account,
+                email_tag=self.vault.pseudonym("account.email", email),
+                password_hash=password_hash,
+                notice_version="2026.1",
+                key=await self.vault.create_account_key(account.id),
+            )
+        answer = await client.post("/api/v1/sign-in", json={"email": email, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        return account.id
+
     async def local_edge(self) -> UUID:
         """The edge beside the server, enrolled and connected."""
         code = await self.services.edges.invite_local()
@@ -162,6 +185,7 @@ def activities() -> list[Any]:
         *accounts_processing.ACTIVITIES,
         *devices_processing.ACTIVITIES,
         *live_processing.ACTIVITIES,
+        *playback_processing.ACTIVITIES,
     ]
     return list({activity.id: activity for activity in found}.values())
 

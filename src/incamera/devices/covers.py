@@ -7,6 +7,7 @@ of its own, shown to whoever may see recordings, and cached by nobody (B7-01).
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -115,12 +116,10 @@ class CoverService:
             await self._take_all(turn for turn in turns if self._is_due(turn, turn.channel_id in came_online))
 
     async def _wait(self) -> None:
-        self._somebody_came.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._somebody_came.wait(), LOOK_EVERY_S)
-        except TimeoutError:
-            return
-        await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(SETTLE_S)
+        self._somebody_came.clear()
 
     def _note(self, event: ChannelOnline) -> None:
         self._came_online.add(event.channel_id)

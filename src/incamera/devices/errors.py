@@ -99,8 +99,7 @@ class NoCover(DeviceError):
 
 
 class CoverNotTaken(DeviceError):
-    status: ClassVar[int] = 503
-    retry_after_s: ClassVar[int | None] = 10
+    status: ClassVar[int] = 409
 
     def __init__(self) -> None:
         super().__init__("The camera gives no picture at this moment; try again when it is on line.")

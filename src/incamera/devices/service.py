@@ -162,6 +162,8 @@ class DeviceService:
         """Adds a device with its channels to the person's account."""
         if command.mode is not StreamMode.OFF and command.card is None:
             raise PrivacyCardNeeded
+        if command.sound and command.card is not None:
+            command = replace(command, card=replace(command.card, sound=True))  # the sign tells what is true
         if len(await visible_devices(db, actor, self._clock, also_suspended=True)) >= MAX_DEVICES:
             raise TooManyDevices(MAX_DEVICES)
         edge_id = await self._edges.choose(db, actor, command.edge_id)
