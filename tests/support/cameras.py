@@ -162,8 +162,9 @@ async def gstreamer_camera(tmp_path: Path) -> AsyncIterator[StartGstreamer]:
         )
     running: list[asyncio.subprocess.Process] = []
 
-    async def start(*arguments: str, b_frames: int = 0) -> str:
-        clip = await asyncio.to_thread(make_clip, tmp_path / f"clip{b_frames}.mp4", b_frames=b_frames)
+    async def start(*arguments: str, b_frames: int = 0, clip: Path | None = None) -> str:
+        if clip is None:
+            clip = await asyncio.to_thread(make_clip, tmp_path / f"clip{b_frames}.mp4", b_frames=b_frames)
         port = _free_port()
         process = await asyncio.create_subprocess_exec(
             SYSTEM_PYTHON, program, clip, "--port", str(port), *arguments,

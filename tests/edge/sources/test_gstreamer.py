@@ -5,8 +5,10 @@ from itertools import pairwise
 import pytest
 
 from incamera.edge.sources.base import SourceFault
+from incamera.media.h264 import parse_sps
 from incamera.protocol.messages import CameraFault
 from tests.support.cameras import StartGstreamer, a_source, gstreamer_camera, has_units, play_until
+from tests.support.shared import shared_path
 
 __all__ = ["gstreamer_camera"]
 
@@ -44,6 +46,23 @@ async def test_digest_a_law_and_reordered_pictures(gstreamer_camera: StartGstrea
     assert times != sorted(times), "the clip reorders pictures"
     numbers = [number for number in recording.counters() if number is not None]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+@pytest.mark.parametrize(("clip", "size"), [("one-by-one-person-detection", (768, 432)), ("car-detection", (768, 432))])
+async def test_surveillance_clips_play_as_cameras(
+    gstreamer_camera: StartGstreamer, clip: str, size: tuple[int, int]
+) -> None:
+    path = shared_path(f"media/surveillance/{clip}.mp4")
+    has_sound = clip == "car-detection"
+    source = a_source(await gstreamer_camera("--audio", "aac" if has_sound else "none", clip=path))
+    tracks = await source.open()
+    recording = await play_until(source, has_units(25, 10 if has_sound else 0))
+    await source.close()
+
+    assert [track.codec for track in tracks] == ["H264", "MPEG4-GENERIC"][: 1 + has_sound]
+    assert not any(unit.is_damaged for _, unit, _ in recording.units)
+    sps = parse_sps(tracks[0].parameter_sets[0])
+    assert (sps.width, sps.height) == size
 
 
 async def test_a_wrong_path_is_not_found(gstreamer_camera: StartGstreamer) -> None:

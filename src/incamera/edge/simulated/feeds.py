@@ -5,7 +5,6 @@ have no holes unless the machine was starved for more than a second.
 """
 
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
@@ -25,7 +24,6 @@ Payloads = list[tuple[bool, bytes]]
 Deliver = Callable[[int, Payloads, bool], None]
 """`deliver(time, payloads, is_sync)`: ticks since the camera was switched on; called in the feed's thread"""
 
-THREAD_NAME: Final = "simulated-camera"
 # One scene at a time: drawing is many small numpy calls, and several threads at it only wait for each other.
 _DRAWING: Final = threading.Lock()
 _MAX_LAG_S: Final = 1.0
@@ -66,7 +64,9 @@ class Feed(ABC):
         if self._thread is None:
             self._stop = threading.Event()
             before, self._last_thread = self._last_thread, None
-            self._thread = threading.Thread(target=self._run, args=(self._stop, before), name=THREAD_NAME, daemon=True)
+            self._thread = threading.Thread(
+                target=self._run, args=(self._stop, before), name="simulated-feed", daemon=True
+            )
             self._thread.start()
 
     def request_sync(self) -> None:
@@ -78,6 +78,11 @@ class Feed(ABC):
         self._stop.set()
         if self._thread is not None:
             self._thread, self._last_thread = None, self._thread
+
+    def wait(self, timeout_s: float) -> None:
+        """Blocks until a stopped thread has ended, so that the interpreter does not go from under it."""
+        if self._last_thread is not None:
+            self._last_thread.join(timeout_s)
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -171,11 +176,3 @@ class SoundFeed(Feed):
             else:
                 for ticks, payload in packetise_g711(unit):
                     self._deliver(unit_time + ticks, [(False, payload)], True)
-
-
-def wait_for_threads(timeout_s: float) -> None:
-    """Lets stopped feeds end before the interpreter goes."""
-    deadline_s = time.monotonic() + timeout_s
-    for thread in threading.enumerate():
-        if thread.name == THREAD_NAME:
-            thread.join(max(0.0, deadline_s - time.monotonic()))

@@ -120,6 +120,12 @@ class SimulatedMount:
             if track.feed is not None:
                 track.feed.stop()
 
+    def wait(self, timeout_s: float) -> None:
+        """Blocks until the threads of closed feeds have ended."""
+        for track in self._tracks:
+            if track.feed is not None:
+                track.feed.wait(timeout_s)
+
     def _deliver_to(self, number: int) -> Callable[[int, Payloads, bool], None]:
         def deliver(time: int, payloads: Payloads, is_sync: bool) -> None:
             if not self._loop.is_closed():

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Literal, Self, cast
 
 from incamera.edge.simulated.cameras import DEMO_CAMERAS, SimulatedCamera
-from incamera.edge.simulated.feeds import THREAD_NAME, Anchor, wait_for_threads
+from incamera.edge.simulated.feeds import Anchor
 from incamera.edge.simulated.mount import SimulatedMount
 from incamera.kit.clock import Clock, SystemClock
 from incamera.kit.errors import IncameraError
@@ -23,6 +23,7 @@ from incamera.media.rtsp.server import RtspServerSession, ServerEvent, Started, 
 MAIN_SIZE: Final = (1280, 720, 25)
 SUB_SIZE: Final = (640, 360, 10)
 _MAX_UNSENT_BYTES: Final = 8 * 1024 * 1024
+_STOP_TIMEOUT_S: Final = 2.0
 _REALM: Final = "Incamera simulated camera"
 
 
@@ -58,7 +59,7 @@ class SimulatedCameras:
         self._server: asyncio.Server | None = None
         self._watchman: asyncio.Task[None] | None = None
         self._is_stopping = threading.Event()
-        self._artist = threading.Thread(target=self._draw_scenes, name=THREAD_NAME, daemon=True)
+        self._artist = threading.Thread(target=self._draw_scenes, name="simulated-artist", daemon=True)
 
     async def __aenter__(self) -> Self:
         anchor = Anchor(self._clock)
@@ -90,7 +91,7 @@ class SimulatedCameras:
             connection.hang_up()
         for mount in self._mounts.values():
             mount.close()
-        await asyncio.to_thread(wait_for_threads, 2.0)
+        await asyncio.to_thread(self._wait_for_threads)
 
     @property
     def port(self) -> int:
@@ -142,6 +143,12 @@ class SimulatedCameras:
             if self._is_stopping.is_set():
                 return
             mount.draw_scene()
+
+    def _wait_for_threads(self) -> None:
+        if self._artist.is_alive():
+            self._artist.join(_STOP_TIMEOUT_S)
+        for mount in self._mounts.values():
+            mount.wait(_STOP_TIMEOUT_S)
 
     async def _drop_out(self) -> None:
         """Hangs up on the viewers of cameras that are away."""
