@@ -1,18 +1,11 @@
 """From desired state to chunks at the server: live, record, off; lost, slow and half-open lines; restarts."""
 
 import asyncio
-import itertools
 
-from incamera.protocol.messages import CameraState, CameraStatus, GapCause, StreamMode
+from incamera.protocol.messages import CameraState, CameraStatus, GapCause, StreamKind, StreamMode
 from tests.edge.conftest import RunningEdge
 from tests.support.unit_source import Camera
 from tests.support.uplink_server import UplinkServer
-
-
-def is_whole(server: UplinkServer) -> bool:
-    """Whether decode times advance by one picture from chunk to chunk, over all spans of one run."""
-    times = [frame.decode_time for frame in server.chunks()]
-    return all(later - earlier == 3600 for earlier, later in itertools.pairwise(times))
 
 
 async def test_recording_starts_at_once_and_sends_live(edge: RunningEdge, server: UplinkServer) -> None:
@@ -26,7 +19,7 @@ async def test_recording_starts_at_once_and_sends_live(edge: RunningEdge, server
     assert span.opened.gap_cause is GapCause.STARTED
     assert span.frames[0].is_sync
     assert span.live == list(range(len(span.frames)))
-    assert is_whole(server)
+    assert not server.missing_pictures()
     assert server.said(CameraStatus)[-1].state is CameraState.ONLINE
 
 
@@ -44,7 +37,7 @@ async def test_live_sends_nothing_until_somebody_watches(edge: RunningEdge, serv
 
     [span] = server.spans_of()
     assert span.frames[0].is_sync, "the current GOP comes first, so that the first picture is there at once"
-    assert is_whole(server)
+    assert not server.missing_pictures()
 
 
 async def test_off_lets_the_camera_go(edge: RunningEdge, server: UplinkServer, camera: Camera) -> None:
@@ -75,7 +68,7 @@ async def test_what_was_recorded_while_the_server_was_away_comes_later(edge: Run
     server.want(StreamMode.OFF)
     await server.until(lambda: all(span.closed for span in server.spans_of()))
 
-    assert is_whole(server), "no picture is missing"
+    assert not server.missing_pictures(), "no picture is missing"
     live_again = [span for span in server.spans_of() if span.live][-1]
     assert live_again.frames[0].is_sync
     assert live_again.opened.gap_cause is GapCause.LINE_LOST
@@ -102,8 +95,11 @@ async def test_a_stop_puts_the_rest_on_disk_and_the_next_life_forwards_it_sealed
     await server.until(lambda: edge.spool_files() == [])
 
     assert len(server.chunks()) > before + 20
-    assert is_whole(server)
-    assert server.spans_of()[-1].closed.cause is GapCause.EDGE_STOPPED
+    assert not server.missing_pictures()
+    sealed = [file.span for file in server.sealed.values()]
+    assert sealed[-1] is not None
+    assert sealed[-1].closed is not None
+    assert sealed[-1].closed.cause is GapCause.EDGE_STOPPED
 
 
 async def test_a_camera_that_hung_up_begins_a_new_run(edge: RunningEdge, server: UplinkServer, camera: Camera) -> None:
@@ -131,3 +127,39 @@ async def test_new_parameter_sets_begin_a_new_run(edge: RunningEdge, server: Upl
     assert [span.opened.width for span in server.spans_of()] == [64, 96]
     assert server.spans_of()[1].opened.gap_cause is GapCause.CAMERA_CHANGED
     assert camera.connections == 1
+
+
+async def test_after_a_power_cut_recording_goes_on_before_the_line_is_back(
+    edge: RunningEdge, server: UplinkServer
+) -> None:
+    server.want(StreamMode.RECORD)
+    await edge.start()
+    await server.until(lambda: len(server.chunks()) >= 10)
+    await server.stop()
+    await edge.kill()
+    assert b"rtsp" not in (edge.data / "desired.sealed").read_bytes()
+
+    await edge.start(code=None)
+    await asyncio.sleep(0.6)
+    await server.start()
+    await server.until(lambda: len(server.spans_of()) >= 3 and server.spans_of()[-1].live)
+
+    without_line = next(span for span in server.spans_of() if span.frames and not span.live)
+    assert without_line.opened.gap_cause is GapCause.EDGE_RESTARTED
+    assert len(without_line.frames) > 10
+
+
+async def test_sound_is_not_taken_before_it_is_wanted(edge: RunningEdge, server: UplinkServer, camera: Camera) -> None:
+    camera.sound = "PCMA"
+    server.want(StreamMode.RECORD)
+    await edge.start()
+    await server.until(server.chunks)
+    assert camera.wanted_audio == [False]
+
+    server.want(StreamMode.RECORD, audio=StreamMode.RECORD)
+    await server.until(lambda: server.chunks(StreamKind.AUDIO))
+
+    assert camera.wanted_audio == [False, True]
+    picture, sound = server.spans_of()[-1], server.spans_of(StreamKind.AUDIO)[0]
+    assert sound.opened.codec == "mp4a.40.2"
+    assert sound.opened.run_started_us == picture.opened.run_started_us

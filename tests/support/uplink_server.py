@@ -6,6 +6,7 @@ server end is tested in tests/streams; here the edge is.
 
 import asyncio
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
@@ -162,6 +163,15 @@ class UplinkServer:
 
     def spans_of(self, stream: StreamKind = StreamKind.MAIN) -> list[ReceivedSpan]:
         return [span for span in self.spans.values() if span.opened.stream is stream]
+
+    def missing_pictures(self, ticks_per_picture: int = 3600) -> int:
+        """Holes within the runs of the picture, over all their spans."""
+        by_run: defaultdict[UUID, set[int]] = defaultdict(set)
+        for span in self.spans_of():
+            by_run[span.opened.run_id] |= {frame.decode_time for frame in span.frames.values()}
+        return sum(
+            (max(times) - min(times)) // ticks_per_picture + 1 - len(times) for times in by_run.values() if times
+        )
 
     def chunks(self, stream: StreamKind = StreamKind.MAIN) -> list[MediaFrame]:
         """Everything of one stream, by wall time, each once."""

@@ -56,7 +56,7 @@ _SLOW_AFTER_S: Final = 1.0
 _MOST_WAITING_BYTES: Final = 8 * 1024 * 1024  # written and not taken by the kernel; a burst of sync samples fits
 _BACKLOG_SPAN_BYTES: Final = 16 * 1024 * 1024
 _BUSY_RETRY_S: Final = 2.0
-_FORGOTTEN_AFTER_S: Final = 15.0  # a closed parcel without acknowledgement is sent again
+_FORGOTTEN_AFTER_S: Final = 15.0  # without an answer to open or close, a parcel is opened again
 _HOUSEKEEPING_S: Final = 0.5
 _SPILL_AFTER_S: Final = 3.0  # without line: what a kill of this process may cost
 _SPILL_AFTER_CONNECTED_S: Final = 20.0
@@ -270,7 +270,7 @@ class Courier:
     # --- sending ----------------------------------------------------------------------------------------------------
 
     def _announce(self, link: Link, parcel: Parcel) -> None:
-        parcel.state = ParcelState.OPENING
+        parcel.state, parcel.progress_at_s = ParcelState.OPENING, self._clock.monotonic()
         link.send_text(render_message(parcel.open_message()))
 
     def _send_frame(self, parcel: Parcel, number: int) -> int:
@@ -459,7 +459,8 @@ class Courier:
             return
         limit_s = self._clock.monotonic() - _FORGOTTEN_AFTER_S
         for parcel in self._parcels.values():
-            if parcel.state is ParcelState.CLOSED and parcel.progress_at_s < limit_s:
+            is_unanswered = parcel.state in (ParcelState.OPENING, ParcelState.CLOSED)
+            if is_unanswered and parcel.progress_at_s < limit_s:
                 self._in_flight_bytes -= sum(parcel.in_flight.values())
                 parcel.restart(parcel.acknowledged + 1)
 

@@ -17,6 +17,7 @@ from incamera.edge.parcels import OutChunk, Span
 from incamera.kit.clock import Clock
 from incamera.kit.ids import new_id
 from incamera.media.sample import Chunk, TrackConfig
+from incamera.protocol.frames import MAX_CHUNK_BYTES
 from incamera.protocol.messages import GapCause, StreamKind, StreamMode, StreamOpen
 
 MAX_GOP_BYTES: Final = 16 * 1024 * 1024
@@ -109,6 +110,8 @@ class Lane:
 
     def push(self, chunk: Chunk, wall_us: int, arrived_s: float) -> None:
         """The next chunk of the run. Hot: 25 times a second and camera."""
+        if len(chunk.data) > MAX_CHUNK_BYTES:
+            return  # no server would take it
         out = OutChunk(chunk.decode_time, chunk.composition_offset, chunk.is_sync, wall_us, chunk.data, arrived_s)
         if self._mode is StreamMode.RECORD:
             self._record(out)

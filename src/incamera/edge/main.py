@@ -21,6 +21,7 @@ from incamera import __version__
 from incamera.edge.confinement import Limits, confine, python_paths
 from incamera.edge.courier import Courier, SpoolLimits
 from incamera.edge.decoder.processes import PictureDecoder, SoundEncoders
+from incamera.edge.desired_store import DesiredStore
 from incamera.edge.errors import DataDirectoryUnusable
 from incamera.edge.identity import IdentityStore, hold_data_directory
 from incamera.edge.puller import MakeSource, PullerTools
@@ -162,7 +163,9 @@ class Edge:
         self._supervisor = Supervisor(self._courier, self._pictures, pulling)
         software = f"incamera {__version__}"
         tools = UplinkTools(self._courier, self._supervisor, server_clock, clock, software, timing or UplinkTiming())
-        self._uplink = Uplink(options.address, options.code, IdentityStore(options.data), tools)
+        self._uplink = Uplink(
+            options.address, options.code, IdentityStore(options.data), DesiredStore(options.data), tools
+        )
 
     async def open(self) -> None:
         """Finds what earlier lives left; raises DataDirectoryUnusable."""

@@ -16,6 +16,7 @@ import structlog
 
 from incamera.edge.backoff import Backoff
 from incamera.edge.courier import Courier
+from incamera.edge.desired_store import DesiredStore
 from incamera.edge.errors import (
     CertificateUnknown,
     EdgeError,
@@ -88,29 +89,40 @@ class Uplink:
     """Keeps an edge connected to its server."""
 
     def __init__(
-        self, address: ServerAddress, code: EnrolmentCode | None, store: IdentityStore, tools: UplinkTools
+        self,
+        address: ServerAddress,
+        code: EnrolmentCode | None,
+        store: IdentityStore,
+        desired: DesiredStore,
+        tools: UplinkTools,
     ) -> None:
         self._address = address
         self._code = code
         self._store = store
+        self._desired = desired
         self._tools = tools
         self._identity = store.load_or_create()
         self._first_cause = GapCause.EDGE_RESTARTED if self._identity.is_enrolled else GapCause.STARTED
         self._session: _Session | None = None
         self._last_words = ""
+        self._is_closing = False
         if not self._identity.is_enrolled and code is None:
             raise EnrolmentCodeMissing
         tools.courier.prepare_key(self._identity.spool_public_key)
 
     async def run(self) -> None:
         """Connects again and again; ends only by cancellation or an EdgeError that needs a person."""
+        self._resume()
         backoff = Backoff(longest_s=self._tools.timing.longest_delay_s)
         while True:
             started_s = self._tools.clock.monotonic()
             try:
                 await self._connect_once()
             except EdgeError as error:
+                if self._is_closing:
+                    return
                 if error.is_final and not self._may_enrol_instead(error):
+                    self._desired.forget()
                     raise
                 if isinstance(error, CertificateUnknown) and not self._identity.is_enrolled:
                     raise
@@ -124,8 +136,19 @@ class Uplink:
 
     def close(self) -> None:
         """Says good-bye to the server, if there is a line."""
+        self._is_closing = True
         if self._session is not None:
             self._session.link.close(websocket.GOING_AWAY, "the edge is stopping")
+
+    def _resume(self) -> None:
+        """Goes on with what an earlier life was told, until the server says otherwise."""
+        desired = self._desired.load(self._identity) if self._identity.is_enrolled else None
+        if desired is not None:
+            self._apply(desired)
+
+    def _apply(self, desired: Desired) -> None:
+        self._tools.supervisor.apply(desired, first_cause=self._first_cause)
+        self._first_cause = GapCause.STARTED
 
     # --- one connection ---------------------------------------------------------------------------------------------
 
@@ -190,8 +213,8 @@ class Uplink:
             case Pong():
                 self._tools.server_clock.observe(message.sent_us, message.server_us)
             case Desired():
-                supervisor.apply(message, first_cause=self._first_cause)
-                self._first_cause = GapCause.STARTED
+                self._apply(message)
+                self._desired.save(self._identity, message)
             case Probe():
                 supervisor.probe(message)
             case TakeSnapshot():
