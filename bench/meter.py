@@ -28,9 +28,9 @@ def measure(pid: int, seconds: float) -> Usage:
 
     Children that end meanwhile are counted by their parent, children that start are counted from their start.
     """
-    before, started = _cpu_seconds(pid), time.monotonic()
+    before, started = cpu_seconds(pid), time.monotonic()
     time.sleep(seconds)
-    after, elapsed = _cpu_seconds(pid), time.monotonic() - started
+    after, elapsed = cpu_seconds(pid), time.monotonic() - started
     return Usage(100 * (after - before) / elapsed, rss_mib_of(pid))
 
 
@@ -45,7 +45,8 @@ def rss_mib_of(pid: int) -> dict[int, float]:
     return found
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """CPU time of the process and all its descendants so far, ended ones included."""
     total = 0.0
     for process in _tree(pid):
         try:
