@@ -104,7 +104,13 @@ class Recorder:
         self._writer = VolumeWriter()
         self._eraser = Eraser(self._database, self._vault, self._folder, self._writer, self._release)
         self._room = Room(
-            self._database, self._eraser, self._writer, self._folder, self._clock, self._tell_of_full_disk
+            self._database,
+            self._eraser,
+            self._writer,
+            self._folder,
+            self._clock,
+            self._is_in_use,
+            self._tell_of_full_disk,
         )
         self._recovery = Recovery(self._database, self._vault, self._folder, self._writer, self._eraser)
         self.archive = Archive(self._database, self._vault, self._folder, self.open_segments, self.report_damage)
@@ -257,6 +263,9 @@ class Recorder:
             if span.current is not None and is_gone(span.current.segment.hour):
                 span.discard()
 
+    def _is_in_use(self, hour: HourRef) -> bool:
+        return any(span.hour == hour for span, _ in self._spans.values())
+
     def _keys_destroyed(self, names: Sequence[str]) -> None:
         for name in names:
             kind, *parts = name.split("/")
@@ -368,7 +377,9 @@ async def check(
         key = await vault.find_hour_key(segment.hour)
         if key is None:
             keyless += 1
-        elif segment.state is SegmentState.CLOSED and segment.damaged_us is None:
+        elif segment.damaged_us is not None:
+            damaged += 1
+        elif segment.state is SegmentState.CLOSED:
             problem = await asyncio.to_thread(_problem, folder, segment)
             missing += problem == "missing"
             is_sound = not reads_everything or problem or await asyncio.to_thread(verify, folder, segment, key)
@@ -376,7 +387,7 @@ async def check(
     if missing:
         findings.append(CheckFinding(f"{missing} recordings of the index have no file; is the right volume mounted?"))
     if damaged:
-        findings.append(CheckFinding(f"{damaged} recordings were altered or cut; their gaps show as damaged."))
+        findings.append(CheckFinding(f"{damaged} recordings were altered, cut or lost; the timeline shows where."))
     if keyless:
         findings.append(CheckFinding(f"{keyless} recordings have no key any more; the next start removes them."))
     return findings

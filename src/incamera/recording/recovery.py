@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -40,6 +41,8 @@ from incamera.storage.database import Database
 from incamera.storage.vault import KeyDestroyed, ScopeKey, Vault
 
 log = structlog.get_logger(__name__)
+
+_LAST_HOUR: Final = (1 << 31) - 1  # later than any
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Recovery:
         """Keys that were destroyed before the program stopped: their files follow now."""
         async with open_session(self._database, "B5.record", writes=False) as db:
             epochs = await repository.epochs(db)
-            extents = await repository.hours_before(db, 1 << 40)
+            extents = await repository.hours_before(db, _LAST_HOUR)
         dead = set()
         for epoch in epochs:
             try:

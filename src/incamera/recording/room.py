@@ -2,7 +2,8 @@
 
 A reserve of free space is kept, because databases and keys live on the same volume as a rule and deleting needs room
 too. Whole past hours go first, oldest first: their key is destroyed, then the files are removed. Of the hour that is
-still being recorded only single files can go, oldest first, since its key is in use; it dies with its hour.
+still being recorded (also by a backlog) only single files can go, oldest first, since its key is in use; the key dies
+with its hour.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from incamera.recording.erasure import Eraser
 from incamera.recording.model import Segment, hour_of
 from incamera.recording.writer import VolumeWriter
 from incamera.storage.database import Database
-from incamera.storage.vault import VaultError
+from incamera.storage.vault import HourRef, VaultError
 
 _LEAST_RESERVE: Final = 4 * 1024 * 1024
 _MOST_RESERVE: Final = 1024 * 1024 * 1024
@@ -68,10 +69,11 @@ class Room:
         writer: VolumeWriter,
         folder: Path,
         clock: Clock,
+        is_in_use: Callable[[HourRef], bool],
         on_removed: Callable[[int], None],
     ) -> None:
         self._database, self._eraser, self._writer = database, eraser, writer
-        self._folder, self._clock, self._on_removed = folder, clock, on_removed
+        self._folder, self._clock, self._is_in_use, self._on_removed = folder, clock, is_in_use, on_removed
         self._lock = asyncio.Lock()
 
     async def keep_reserve(self) -> None:
@@ -102,9 +104,8 @@ class Room:
             oldest = next(iter(await repository.oldest_evictable(db, 1)), None)
             if oldest is None:
                 return 0
-            spares_others = oldest.hour.hour >= hour_of(self._clock.now_us()) or await repository.has_protected(
-                db, oldest.hour
-            )
+            is_past = oldest.hour.hour < hour_of(self._clock.now_us()) and not self._is_in_use(oldest.hour)
+            spares_others = not is_past or await repository.has_protected(db, oldest.hour)
         if spares_others:
             await self._eraser.remove([oldest.id])
             return 1

@@ -161,6 +161,7 @@ class RecordingSpan:
         self._gap_cause = opened.gap_cause
         self._last_frame_s = tools.clock.monotonic()
         self.current: OpenSegment | None = None
+        self.hour: HourRef | None = None  # of the last segment, also between two
 
     # --- SpanWriter -------------------------------------------------------------------------------------------------
 
@@ -277,6 +278,7 @@ class RecordingSpan:
         except KeyDestroyed:
             self._drop_hour(hour.hour)
             return False
+        self.hour = hour
         segment = self._new_segment(hour, frame, wall_us)
         await tools.index.opened(segment)
         file = self._new_file(segment, key, frame.sequence)
