@@ -223,7 +223,10 @@ async def test_a_new_password_ends_every_other_session(server: Server) -> None:
         path, new = "/api/v1/account/password", "umbrella 44 river copper"
 
         assert code(await home.post(path, json={"current_password": "wrong", "new_password": new})) == "wrong_password"
-        assert code(await home.post(path, json={"current_password": PASSWORD, "new_password": "azertyuiop"})) == "password_too_easy"
+        assert (
+            code(await home.post(path, json={"current_password": PASSWORD, "new_password": "azertyuiop"}))
+            == "password_too_easy"
+        )
         assert (await home.post(path, json={"current_password": PASSWORD, "new_password": new})).status_code == 204
 
         assert home.cookies[COOKIE] != before
@@ -260,7 +263,10 @@ async def test_a_changed_nickname_replaces_the_old_one(server: Server) -> None:
 async def test_without_a_session_there_is_nothing_to_see(server: Server, method: str, path: str) -> None:
     async with server.client() as client:
         await server.set_up(client)
-    bodies = {"/api/v1/account": {"language": "en"}, "/api/v1/account/password": {"current_password": "a", "new_password": "b"}}
+    bodies = {
+        "/api/v1/account": {"language": "en"},
+        "/api/v1/account/password": {"current_password": "a", "new_password": "b"},
+    }
     async with server.client(cookie=f"{COOKIE}=guess") as stranger:
         answer = await stranger.request(method, path, json=bodies.get(path))
     assert answer.status_code == 401
