@@ -1,8 +1,7 @@
 """What a recorded camera costs without viewers: 1, 10 and 50 cameras of 4 Mbit/s over RTSP.
 
-Ours is the whole product: edge and server together, index and keys included. The peer, in the same run against the same
-cameras, is one `ffmpeg -c copy -f segment` per camera, which neither indexes, seals nor serves anything.
-run: one `ffmpeg -rtsp_transport tcp -c copy -f segment` per camera, which neither seals nor syncs.
+Ours is the whole product: edge and server together, idle cost, index and keys included. The peer in the same run is one
+`ffmpeg -rtsp_transport tcp -c copy -f segment` per camera, which neither indexes, seals, syncs nor serves anything.
 
     ./dev bench ingest [--counts 1,10,50] [--seconds 10]
 """
@@ -35,11 +34,16 @@ _RTSP_PORT_TIMEOUT_US = "5000000"
 
 
 def run(options: Sequence[str]) -> Report:
+    return measure_ingest("ingest", options)
+
+
+def measure_ingest(name: str, options: Sequence[str], *server_options: str) -> Report:
+    """The benchmark over a server started with `server_options`."""
     given = parse_options(options, counts="1,10,50", seconds=10.0)
     counts = sorted(int(count) for count in given["counts"].split(","))
-    report = Report("ingest", f"cpu_percent_per_camera_{counts[-1]}")
+    report = Report(name, f"cpu_percent_per_camera_{counts[-1]}")
     with clip_cameras(counts[-1]) as addresses:
-        _measure_ours(report, addresses, counts, given["seconds"])
+        _measure_ours(report, addresses, counts, given["seconds"], *server_options)
         try:
             report.peers.append(_measure_ffmpeg(addresses, counts, given["seconds"]))
         except BenchError as error:
@@ -47,10 +51,13 @@ def run(options: Sequence[str]) -> Report:
     return report
 
 
-def _measure_ours(report: Report, addresses: Sequence[str], counts: Sequence[int], seconds: float) -> None:
-    with our_server() as server:
+def _measure_ours(
+    report: Report, addresses: Sequence[str], counts: Sequence[int], seconds: float, *server_options: str
+) -> None:
+    with our_server(*server_options) as server:
         time.sleep(_SETTLE_S)
         base = measure(server.pid, seconds / 2)
+        report.add("cpu_percent_idle", base.cpu_percent, "%")
         added = 0
         for count in counts:
             for number in range(added, count):
@@ -61,7 +68,7 @@ def _measure_ours(report: Report, addresses: Sequence[str], counts: Sequence[int
             written_before, started = _media_bytes(server.data), time.monotonic()
             usage = measure(server.pid, seconds)
             rate = (_media_bytes(server.data) - written_before) * 8 / (time.monotonic() - started) / 1e6 / count
-            report.figures += _figures(count, usage.cpu_percent - base.cpu_percent, usage.growth_mib(base.rss_mib_of))
+            report.figures += _figures(count, usage.cpu_percent, usage.growth_mib(base.rss_mib_of))
             report.add(f"recorded_mbit_s_per_camera_{count}", rate, "Mbit/s")
             if rate < 3.6:
                 report.notes.append(f"{count} cameras: only {rate:.2f} of 4.06 Mbit/s were written")
