@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from incamera.media.rtsp.authentication import Credentials, Gatekeeper
 from incamera.media.rtsp.client import Described, Playing, RtspClient, TornDown
@@ -163,6 +165,29 @@ def test_a_camera_that_answers_nothing_is_given_up() -> None:
 
     with pytest.raises(RtspProtocolError, match="answer"):
         camera.client.keep_alive()
+
+
+def test_a_camera_that_locks_only_the_keep_alive_goes_on() -> None:
+    locked = an_answer('WWW-Authenticate: Digest realm="x", nonce="n"', status="401 Unauthorized")
+    camera = a_scripted_camera(GET_PARAMETER=locked)
+    camera.run()
+    camera.client.keep_alive()
+    camera.run()
+    camera.client.keep_alive()
+    camera.run()
+
+    assert [request.method for request in camera.requests[-3:]] == ["GET_PARAMETER", "GET_PARAMETER", "OPTIONS"]
+
+
+@given(st.lists(st.binary(max_size=200), max_size=10))
+def test_no_bytes_of_a_camera_do_harm(reads: list[bytes]) -> None:
+    camera = a_scripted_camera()
+    camera.run()
+    try:
+        for data in reads:
+            camera.client.receive(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n" + data, 0.0)
+    except RtspError:
+        return
 
 
 def test_no_secret_stands_in_a_request_line() -> None:

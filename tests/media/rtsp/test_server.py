@@ -1,5 +1,9 @@
 """The server's session: what a client may do, and in which order."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incamera.media.rtsp.errors import RtspError
 from incamera.media.rtsp.messages import Headers, Request, Response, render_request
 from incamera.media.rtsp.reader import RtspReader
 from incamera.media.rtsp.server import RtspServerSession, Started, Stopped
@@ -52,6 +56,16 @@ def test_what_is_not_there_or_not_possible_is_refused() -> None:
     assert caller.ask("SETUP", "rtsp://c/live/track0", ("Transport", "RTP/AVP;client_port=1-2")).status_code == 461
     assert caller.ask("PLAY", "rtsp://c/live").status_code == 455
     assert caller.ask("RECORD", "rtsp://c/live").status_code == 501
+
+
+@given(st.lists(st.binary(max_size=200), max_size=10))
+def test_no_bytes_of_a_client_do_harm(reads: list[bytes]) -> None:
+    caller = Caller()
+    try:
+        for data in reads:
+            caller.session.receive(b"SETUP rtsp://c/live/track0 RTSP/1.0\r\nCSeq: 1\r\n" + data, 0.0)
+    except RtspError:
+        return
 
 
 def test_a_foreign_session_is_not_obeyed() -> None:

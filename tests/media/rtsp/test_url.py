@@ -64,6 +64,8 @@ def test_control_urls_are_appended(base: str, control: str | None, expected: str
         ("rtsp://c/base/", "rtsp://c/location/", "rtsp://c/base/"),
         (None, "rtsp://c/location/", "rtsp://c/location/"),
         ("192.168.1.10:554/stream0/", None, "rtsp://192.168.1.10:554/stream0/"),
+        ("/stream0/", None, "rtsp://c/stream0/"),
+        ("stream0/", None, "rtsp://c/asked/stream0/"),
     ],
 )
 def test_the_base_is_what_the_camera_says(

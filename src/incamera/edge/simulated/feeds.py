@@ -1,7 +1,7 @@
 """The threads behind a simulated stream: one draws and encodes pictures, one makes sound, while somebody watches.
 
 Everything is placed by the tick of wall time it stands for. A picture's number in its counter is that tick, so numbers
-have no holes unless the machine was starved for more than a second.
+have no holes unless the machine was starved for seconds.
 """
 
 import threading
@@ -26,7 +26,7 @@ Deliver = Callable[[int, Payloads, bool], None]
 
 # One scene at a time: drawing is many small numpy calls, and several threads at it only wait for each other.
 _DRAWING: Final = threading.Lock()
-_MAX_LAG_S: Final = 1.0
+_MAX_LAG_S: Final = 5.0
 _IDR: Final = 5
 
 

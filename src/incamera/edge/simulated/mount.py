@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import secrets
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -128,7 +129,7 @@ class SimulatedMount:
 
     def _deliver_to(self, number: int) -> Callable[[int, Payloads, bool], None]:
         def deliver(time: int, payloads: Payloads, is_sync: bool) -> None:
-            if not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop was closed; the feed has been told and ends after this
                 self._loop.call_soon_threadsafe(self._send, number, time, payloads, is_sync)
 
         return deliver

@@ -41,6 +41,7 @@ OPEN_TIMEOUT_S: Final = 10.0  # for the whole conversation up to PLAY
 STALL_TIMEOUT_S: Final = 12.0  # without one whole picture
 _CHECK_INTERVAL_S: Final = 1.0  # so a stall is noticed within 13 s
 _CLOSE_TIMEOUT_S: Final = 1.0
+_MAX_UNSENT_BYTES: Final = 256 * 1024  # answers to a camera that sends requests and reads nothing
 _MAX_EARLY_BYTES: Final = 16 * 1024 * 1024  # units that come before somebody wants them
 
 _FAULT_OF_STATUS: Final = {
@@ -373,7 +374,12 @@ class _Connection(asyncio.Protocol):
         self._flush()
 
     def _flush(self) -> None:
-        if self._transport is not None and (data := self._client.take_outgoing()):
+        data = self._client.take_outgoing()
+        if self._transport is None or not data:
+            return
+        if self._transport.get_write_buffer_size() > _MAX_UNSENT_BYTES:
+            self._end(SourceFault(CameraFault.PROTOCOL, "it asks and asks, and reads no answer"))
+        else:
             self._transport.write(data)
 
     def _end(self, reason: Exception) -> None:

@@ -174,8 +174,7 @@ class RtspClient:
         if sent is None or response.status_code < 200:
             return []
         if response.status_code == 401:
-            self._authenticate(sent, response)
-            return []
+            return self._authenticate(sent, response)
         if self._authenticator:
             self._authenticator.accepted()
         if response.status_code >= 300 and not sent.is_optional:
@@ -195,16 +194,19 @@ class RtspClient:
             return self._sent[cseq]
         return self._sent.pop(cseq)
 
-    def _authenticate(self, sent: _Sent, response: Response) -> None:
+    def _authenticate(self, sent: _Sent, response: Response) -> list[Event]:
+        """Sends the request again with credentials. A locked keep-alive ends nothing as long as media flow."""
         if self._authenticator is None:
             raise PasswordNeeded
         challenges = parse_challenges(response.headers.find_all("WWW-Authenticate"))
-        if not challenges:
-            raise PasswordRefused
-        if not self._authenticator.take_challenges(challenges) or sent.attempts >= _MAX_ATTEMPTS:
-            raise PasswordRefused
-        sent.attempts += 1
-        self._transmit(sent)
+        may_retry = sent.attempts < _MAX_ATTEMPTS and bool(challenges)
+        if may_retry and self._authenticator.take_challenges(challenges):
+            sent.attempts += 1
+            self._transmit(sent)
+            return []
+        if sent.is_optional and self.is_playing:
+            return sent.handle(response)
+        raise PasswordRefused
 
     def _take_options(self, response: Response) -> list[Event]:
         public = ",".join(response.headers.find_all("Public")).upper()

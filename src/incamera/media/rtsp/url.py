@@ -64,6 +64,8 @@ def find_base_url(request_url: str, content_base: str | None, content_location: 
             return _clean(text)
         if _HOST_FIRST.match(text):
             return _clean(f"rtsp://{text}")
+        if text.startswith("/"):
+            return _clean("/".join(request_url.split("/")[:3]) + text)
         return resolve_control(request_url, text)
     return request_url
 
