@@ -8,6 +8,8 @@ import pytest
 from incamera.storage.database import Database
 from tests.support.database import KINDS, open_database
 
+pytest_plugins = ("tests.support.statement_plugin",)  # every test: statements stay within their activities
+
 
 @pytest.fixture(params=KINDS)
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:

@@ -12,6 +12,7 @@ from incamera.privacy import (
     Keep,
     Purpose,
     Recipient,
+    Reuse,
     Rights,
     Storage,
     Text,
@@ -47,6 +48,7 @@ REGISTER = Activity(
         Datum(key="nickname", term="pd:Username", required=False),
         Datum(key="registered_at", term="incam:AccountTimes", source="dpv:DataControllerDataSource"),
     ),
+    reuses=(Reuse(datum="C.age_check/age_statement"),),  # it stands in the same row and is written with it
     keep=(
         Keep(
             data=("email", "country", "language", "password_hash", "nickname", "registered_at"),

@@ -5,6 +5,7 @@ too: the edge itself imports nothing of the server.
 
 from typing import Final
 
+from incamera.devices import edge_log_events as edge_log_events
 from incamera.privacy import (
     CONTRACT,
     LEGITIMATE_INTEREST,

@@ -42,6 +42,8 @@ PLAYBACK = Activity(
         Reuse(datum="B5.record/recording_public_space"),
         Reuse(datum="B5.record/sound"),
         Reuse(datum="B5.record/recording_index"),
+        Reuse(datum="B5.record/channel_id"),
+        Reuse(datum="B5.record/segment_path"),
         Reuse(datum="B3.device_add/ownership"),
     ),
     keep=(Keep(data=("viewing_log",), max="P30D", ceiling="P90D", clock="playback_session.last_seen_at"),),

@@ -244,7 +244,7 @@ def _cookies(registry: Registry, language: str) -> tuple[CookieItem, ...]:
             place="cookie",
             activity=cookie.activity,
         )
-        for cookie in registry.marks.cookies.values()
+        for _, cookie in sorted(registry.marks.cookies.items())
     ]
     keys = [
         CookieItem(
@@ -255,7 +255,7 @@ def _cookies(registry: Registry, language: str) -> tuple[CookieItem, ...]:
             place=key.store,
             activity=key.activity,
         )
-        for key in registry.marks.client_keys.values()
+        for _, key in sorted(registry.marks.client_keys.items())
     ]
     return (*cookies, *keys)
 

@@ -160,7 +160,7 @@ class Registry:
     def _places(self, address: str) -> tuple[str, ...]:
         columns = self._columns.get(address, ())
         stores = [f"{symbol.kind}:{symbol.name}" for symbol in self.marks.symbols if address in symbol.data]
-        return (*columns, *stores)
+        return tuple(sorted((*columns, *stores)))  # the order of imports must not change a version
 
     @cached_property
     def _columns(self) -> Mapping[str, tuple[str, ...]]:
@@ -174,7 +174,8 @@ class Registry:
 
     def _code(self, activity_id: str) -> Code:
         def names(kind: str) -> tuple[str, ...]:
-            return tuple(s.name for s in self.marks.symbols if s.kind == kind and activity_id in s.activities)
+            found = (s.name for s in self.marks.symbols if s.kind == kind and activity_id in s.activities)
+            return tuple(sorted(set(found)))
 
         routes = [str(route) for route in self.routes if activity_id in route.activities]
         return Code(
@@ -184,8 +185,8 @@ class Registry:
             blobs=names("store"),
             events=names("event"),
             log_events=tuple(sorted(e.name for e in self.marks.log_events.values() if e.activity == activity_id)),
-            cookies=tuple(c.name for c in self.marks.cookies.values() if c.activity == activity_id),
-            client_keys=tuple(k.name for k in self.marks.client_keys.values() if k.activity == activity_id),
+            cookies=tuple(sorted(c.name for c in self.marks.cookies.values() if c.activity == activity_id)),
+            client_keys=tuple(sorted(k.name for k in self.marks.client_keys.values() if k.activity == activity_id)),
             templates=names("template"),
             egress=names("egress"),
         )
