@@ -90,6 +90,7 @@ class Courier:
         self._round_bytes = _LEAST_ROUND_BYTES
         self._round_at_s: float | None = None  # when the last round was written, while it has not all left
         self._spilling = asyncio.Lock()
+        self._is_memory_full = asyncio.Event()
         self._last_status = (0.0, -1)
         self._said_full_at_s = -_SAY_AGAIN_S
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,7 +107,9 @@ class Courier:
     async def run(self) -> None:
         """Housekeeping, until cancelled: memory to disk, status, parcels that the server forgot."""
         while True:
-            await self._clock.sleep(_HOUSEKEEPING_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_memory_full.wait(), _HOUSEKEEPING_S)
+            self._is_memory_full.clear()
             await self._spill(self._due_to_spill)
             self._send_forgotten_again()
             self._tell_status()
@@ -149,7 +152,9 @@ class Courier:
         sequence = span.append(chunk)
         if span.is_recorded:
             self._memory_bytes += len(chunk.data)
-            if self._memory_bytes > 2 * self._limits.memory_bytes:
+            if self._memory_bytes > self._limits.memory_bytes:
+                self._is_memory_full.set()
+            if self._memory_bytes > 4 * self._limits.memory_bytes:  # the disk cannot keep up
                 self._drop_oldest(lambda parcel: isinstance(parcel, Span) and parcel.memory_bytes > 0)
         if span.is_backlog or span.is_gone:
             return
