@@ -140,11 +140,12 @@ async def _add_account(database: Database, vault: Vault) -> Actor:
     account_id, now = new_id(), SystemClock().now()
     await vault.create_account_key(account_id)
     async with open_session(database, "B1a.register") as db:
-        db.add(_account_row(account_id, now))
+        db.add(an_account_row(account_id, now))
     return Actor(account_id, new_id(), now + timedelta(hours=1))  # type: ignore[arg-type]
 
 
-def _account_row(account_id: UUID, now: datetime) -> AccountRow:
+def an_account_row(account_id: UUID, now: datetime) -> AccountRow:
+    """A row for foreign keys; nobody reads it."""
     return AccountRow(
         id=account_id,
         email_tag=account_id.bytes * 2,

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,7 +51,9 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(sockets: SocketServer, app: object = _no_app) -> AsyncIterator[Serving]:
+async def serving(
+    sockets: SocketServer, app: object = _no_app, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Serving]:
     """uvicorn on a free loopback port, as `incamera.serving.listener` runs it."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -63,6 +66,7 @@ async def serving(sockets: SocketServer, app: object = _no_app) -> AsyncIterator
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=4,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve([listening]))
