@@ -1,8 +1,8 @@
 """The server's composition root: settings → adapters → features → one ASGI application. The one list of features.
 
-Read `Incamera._open` from top to bottom: it is the order in which a server comes to life, and its exit stack, backwards,
-the order in which it stops: the local edge, the listeners, the work in the background, recordings, keys, rows. Nothing
-below this file knows how anything else is made.
+Read `Incamera._open` from top to bottom: it is the order in which a server comes to life, and its exit stack,
+backwards, the order in which it stops: the local edge, the listeners, the work in the background, recordings, keys,
+rows. Nothing below this file knows how anything else is made.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ from incamera.live import LiveService
 from incamera.live import endpoints as live_endpoints
 from incamera.live import processing as live_processing
 from incamera.live.socket import LIVE_PATH
-from incamera.maintenance import ledger_path, make_backup
+from incamera.maintenance import ledger_path, make_backup, privacy_file
 from incamera.playback import PLAYBACK_PATH, PlaybackService
 from incamera.playback import endpoints as playback_endpoints
 from incamera.playback import processing as playback_processing
@@ -77,6 +77,7 @@ from incamera.privacy.lint import check_everything, list_routes
 from incamera.privacy.operator_file import Operator, load_operator
 from incamera.privacy.rules import findings
 from incamera.privacy.time_agreement import time_agreement
+from incamera.privacy.versions import current_version
 from incamera.protocol.messages import StreamMode
 from incamera.recording import Recorder
 from incamera.recording import processing as recording_processing
@@ -84,6 +85,7 @@ from incamera.serving import logs
 from incamera.serving import processing as serving_processing
 from incamera.serving.background import background
 from incamera.serving.edge_bindings import EdgeBindings
+from incamera.serving.figures import Figures, free_bytes, published
 from incamera.serving.guards import BodyLimit, HostGuard, OriginGuard, ProxyAddress, SecurityHeaders
 from incamera.serving.health import health_router
 from incamera.serving.idempotency import Idempotency, RepeatGuard
@@ -163,8 +165,12 @@ def create_api() -> FastAPI:
 def make_registry(operator: Operator, api: FastAPI | None = None) -> Registry:
     """The registry over everything this program declares."""
     import_tables()
-    activities = [activity for feature in FEATURES for activity in feature.activities]
-    return Registry(activities, operator, routes=list_routes(api or create_api()))
+    return Registry(declared_activities(), operator, routes=list_routes(api or create_api()))
+
+
+def declared_activities() -> list[Activity]:
+    """What all features declare."""
+    return [activity for feature in FEATURES for activity in feature.activities]
 
 
 class DeviceSigns:
@@ -285,6 +291,7 @@ class Incamera:
             tls=certificate.context() if certificate else None,
         )
         stack.push_async_callback(listener.stop)
+        stack.enter_context(published(figures_of(features, media, foundation.directory)))
         stack.callback(features.devices.feed.close)  # event streams would hold the listener's stop
         await listener.start()
         if settings.edge:
@@ -293,7 +300,11 @@ class Incamera:
 
     async def _open_core(self, foundation: Foundation, stack: AsyncExitStack) -> Core:
         url = self.settings.database_url
-        registry = make_registry(load_operator(privacy_file(self.settings)))
+        import_tables()
+        # `load` judges: a server whose declarations do not hold does not start.
+        registry = Registry.load(
+            declared_activities(), load_operator(privacy_file(self.settings)), routes=list_routes(create_api())
+        )
         database = Database(url)
         stack.push_async_callback(database.close)
         await migrations.upgrade(
@@ -366,7 +377,7 @@ async def assemble(
         events=events,
         clock=clock,
         passwords=passwords,
-        notice_version=lambda: __version__,
+        notice_version=lambda: current_version(core.registry),
     )
     accounts_jobs.schedule(core.jobs, accounts)
     plans = DevicePlans(database, vault)
@@ -383,9 +394,10 @@ async def assemble(
         )
     )
     edges = EdgeService(database=database, vault=vault, clock=clock, connections=uplinks, server=address)
-    live = LiveService(database=database, vault=vault, hub=core.hub, events=events, clock=clock)
+    live = LiveService(database=database, vault=vault, hub=core.hub, events=events, clock=clock, accounts=accounts)
     playback = PlaybackService(database=database, recorder=recorder, live=live, clock=clock)
     devices = assemble_devices(core, accounts, edges, uplinks, [live_viewings(live), recorded_viewings(playback)])
+    devices.removal.on_erase(live.erase_device)
     await recorder.start()
     stack.push_async_callback(recorder.stop)
     stack.push_async_callback(live.close)
@@ -441,6 +453,26 @@ def retention_targets(core: Core, recorder: Recorder, devices: DeviceServices) -
     }
 
 
+def figures_of(features: Features, media: SocketServer, directory: DataDirectory) -> Figures:
+    """What `/metrics` tells of this server beside requests and the process."""
+    recorded = features.recorder.figures
+    return Figures(
+        gauges={
+            ("live_sockets", "Pages with a live socket."): lambda: media.connection_count(LIVE_PATH),
+            ("playback_sockets", "Pages that look back."): lambda: media.connection_count(PLAYBACK_PATH),
+            ("edges_connected", "Edges on line."): lambda: features.uplinks.edge_count,
+            ("event_streams", "Pages that follow changes."): lambda: features.devices.feed.count,
+            ("media_free_bytes", "Free space for recordings."): free_bytes(directory.folder("media")),
+        },
+        counters={
+            ("recorded_bytes", "Bytes of recordings written."): lambda: recorded.written_bytes,
+            ("evicted_segments", "Segments erased early for want of room."): lambda: recorded.evicted_segments,
+            ("damaged_stretches", "Stretches of recordings found unreadable."): lambda: recorded.damaged_stretches,
+            ("failed_writes", "Writes of recordings that failed."): lambda: recorded.failed_writes,
+        },
+    )
+
+
 def work_of(core: Core, features: Features) -> dict[str, Callable[[], Any]]:
     """Everything that goes on beside the requests."""
 
@@ -470,12 +502,6 @@ def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundation:
     key, key_file = root_key.obtain(directory, given=given, key_file=settings.root_key_file)
     os.environ.pop(f"{PREFIX}ROOT_KEY", None)  # no child process and no crash report inherits it
     return Foundation(directory, key, key_file, ledger_path(settings.ledger_file, directory, key_file))
-
-
-def privacy_file(settings: Settings) -> Path | None:
-    """The operator's file: the one named, else the one in the data directory if it is there."""
-    usual = settings.data / "privacy.toml"
-    return settings.privacy_file or (usual if usual.exists() else None)
 
 
 def obtain_certificate(settings: Settings, directory: DataDirectory, clock: Clock) -> Certificate | None:

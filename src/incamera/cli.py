@@ -102,10 +102,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _add_care(commands: Any) -> None:
     check = commands.add_parser("check", help="verify data directory, databases, keys, recordings and declarations")
     _add_settings(check)
+    check.add_argument("--deep", action="store_true", help="also open every record of every recording")
     check.set_defaults(run=_check)
     backup = commands.add_parser("backup", help="write a sealed backup; the server may be running")
     _add_settings(backup)
-    backup.add_argument("--to", metavar="DIR", help="folder to write it into; DATA/backups by default")
+    backup.add_argument("--to", metavar="PLACE", help="folder or s3://BUCKET to write it into; DATA/backups by default")
     backup.set_defaults(run=_backup)
     restore = commands.add_parser("restore", help="fill an empty data directory from a backup")
     _add_settings(restore)
@@ -118,10 +119,13 @@ def _add_care(commands: Any) -> None:
         action="store_true",
         help="go on without the list of destroyed keys: erased data of the backup becomes readable again",
     )
+    restore.add_argument(
+        "--without-media", action="store_true", help="the recordings are lost: forget what the backup knows of them"
+    )
     restore.set_defaults(run=_restore)
 
 
-_NOT_SETTINGS = frozenset({"command", "run", "to", "source", "keys", "accept_lost_ledger"})
+_NOT_SETTINGS = frozenset({"command", "run", "to", "source", "keys", "accept_lost_ledger", "without_media", "deep"})
 
 
 def _settings(options: argparse.Namespace) -> Any:
@@ -146,22 +150,23 @@ def _check(options: argparse.Namespace) -> int:
     from incamera.app import check_declarations
     from incamera.maintenance import check
 
-    return check(settings, check_declarations, _say)
+    return check(settings, check_declarations, _say, reads_everything=options.deep)
 
 
 def _backup(options: argparse.Namespace) -> int:
     settings = _settings(options)
     from incamera.maintenance import backup
 
-    return backup(settings, Path(options.to) if options.to else None, _say)
+    return backup(settings, options.to, _say)
 
 
 def _restore(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    from incamera.maintenance import restore
+    from incamera.maintenance import RestoreOptions, restore
 
     keys = Path(options.keys) if options.keys else None
-    return restore(settings, Path(options.source), keys, options.accept_lost_ledger, _say)
+    choices = RestoreOptions(keys, options.accept_lost_ledger, options.without_media)
+    return restore(settings, options.source, choices, _say)
 
 
 def _openapi(_options: argparse.Namespace) -> int:

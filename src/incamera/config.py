@@ -65,7 +65,11 @@ class Settings(BaseSettings):
         "The address people type, when it is not the one listened on (behind a proxy, or a name in DNS).",
         "https://NAME[:PORT], without a path",
     )
-    tls_cert: Path | None = _setting(None, "Certificate chain to serve with.", "a PEM file; needs tls_key")
+    tls_cert: Path | None = _setting(
+        None,
+        "Certificate chain to serve with; behind a proxy the proxy's certificate, which edges are bound to.",
+        "a PEM file; needs tls_key unless behind_proxy is set",
+    )
     tls_key: Path | None = _setting(None, "Private key of tls_cert.", "a PEM file readable by its owner only")
     own_ca: bool = _setting(
         False, "Make a local certificate authority on first start and serve with its certificate.", "true or false"
@@ -79,11 +83,6 @@ class Settings(BaseSettings):
         None,
         "Where rows are kept; without it, SQLite in the data directory.",
         "postgresql://USER:PASSWORD@HOST[:PORT]/NAME",
-    )
-    blobs: SecretStr | None = _setting(
-        None,
-        "Where closed files are kept; without it, the data directory.",
-        "s3://BUCKET[/PREFIX]?endpoint=URL&region=NAME (keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
     )
     root_key: SecretStr | None = _setting(
         None, "The root key itself (containers). Prefer a file.", "32 bytes as 64 hexadecimal digits"
@@ -157,13 +156,6 @@ class Settings(BaseSettings):
             raise ValueError("unknown kind of database")
         return SecretStr(f"postgresql+asyncpg://{rest}")
 
-    @field_validator("blobs")
-    @classmethod
-    def _blobs_are_known(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not urlsplit(value.get_secret_value()).scheme == "s3":
-            raise ValueError("unknown kind of object store")
-        return value
-
     @field_validator("root_key")
     @classmethod
     def _root_key_is_32_bytes(cls, value: SecretStr | None) -> SecretStr | None:
@@ -180,9 +172,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_transport(self) -> Self:
-        if (self.tls_cert is None) != (self.tls_key is None):
+        if (self.tls_cert is None) != (self.tls_key is None) and not (self.behind_proxy and self.tls_cert):
             raise ValueError("--tls-cert and --tls-key go together: give both or none.")
-        if sum((self.tls_cert is not None, self.own_ca, bool(self.behind_proxy))) > 1:
+        if sum((self.tls_key is not None, self.own_ca, bool(self.behind_proxy))) > 1:
             raise ValueError("Give one of --tls-cert with --tls-key, --own-ca and --behind-proxy, not several.")
         if self.transport is Transport.PLAIN_LOOPBACK and not self.is_loopback:
             raise ValueError(
@@ -199,7 +191,7 @@ class Settings(BaseSettings):
 
     @property
     def transport(self) -> Transport:
-        if self.tls_cert is not None:
+        if self.tls_key is not None:
             return Transport.TLS_FILES
         if self.own_ca:
             return Transport.OWN_CA

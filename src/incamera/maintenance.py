@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from incamera import __version__
 from incamera.config import Settings
 from incamera.kit.clock import Clock, SystemClock
 from incamera.kit.errors import IncameraError
+from incamera.privacy.operator_file import Operator, load_operator
+from incamera.recording import check as check_recordings
+from incamera.recording import forget_all as forget_recordings
 from incamera.storage import backup as archive
 from incamera.storage import migrations, root_key, rows
+from incamera.storage.blobs import BlobNotFound, Blobs, blobs_endpoint
 from incamera.storage.data_directory import (
     FOLDERS,
     DataDirectory,
@@ -29,6 +33,7 @@ from incamera.storage.data_directory import (
     read_data_directory,
 )
 from incamera.storage.database import Database
+from incamera.storage.outbound import Outbound
 from incamera.storage.vault import ScopeKey, Vault
 
 Say = Callable[[str], None]
@@ -83,13 +88,29 @@ def ledger_path(ledger_file: Path | None, directory: DataDirectory, key_file: Pa
 # --- backup ---------------------------------------------------------------------------------------------------------
 
 
-def backup(settings: Settings, target: Path | None, say: Say) -> int:
+def backup(settings: Settings, target: str | None, say: Say) -> int:
     """`incamera backup`."""
     directory = read_data_directory(settings.data)
     key, _ = _obtain_key(settings, directory)
-    folder = asyncio.run(make_backup(directory, settings.database_url, key, target, SystemClock()))
-    say(f"backup written to {folder}; keep {archive.KEYS} elsewhere and delete it after {KEEP_KEYS_DAYS} days")
+    remote = Bucket.parse(target, settings) if target and target.startswith("s3://") else None
+    place = Path(target) if target and remote is None else None
+    written = asyncio.run(_backup(directory, settings.database_url, key, place, remote))
+    say(f"backup written to {written}; keep {archive.KEYS} elsewhere and delete it after {KEEP_KEYS_DAYS} days")
     return 0
+
+
+async def _backup(
+    directory: DataDirectory, database_url: str, key: bytes, place: Path | None, remote: "Bucket | None"
+) -> str:
+    if remote is not None:
+        await remote.check()
+    folder = await make_backup(directory, database_url, key, place, SystemClock())
+    if remote is None:
+        return str(folder)
+    for part in (archive.ROWS, archive.KEYS, archive.MANIFEST):  # the manifest last: without it, it is no backup
+        await remote.blobs.put(f"{folder.name}/{part}", folder / part)
+    shutil.rmtree(folder)
+    return f"{remote.url} ({folder.name})"
 
 
 async def make_backup(
@@ -140,6 +161,52 @@ def drop_old_backups(parent: Path, clock: Clock) -> None:
             (folder / archive.KEYS).unlink(missing_ok=True)
 
 
+def outbound_of(operator: Operator) -> Outbound:
+    """The one door to the outside, with the slots that the operator's file enables."""
+    slots: dict[str, frozenset[str]] = {}
+    for processor in operator.enabled_processors:
+        slots[processor.slot] = slots.get(processor.slot, frozenset()) | frozenset(processor.hosts)
+    own = frozenset(processor.slot for processor in operator.enabled_processors if processor.own)
+    return Outbound(slots, allow_private=own)
+
+
+def privacy_file(settings: Settings) -> Path | None:
+    """The operator's file: the one named, else the one in the data directory if it is there."""
+    usual = settings.data / "privacy.toml"
+    return settings.privacy_file or (usual if usual.exists() else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A place for backups that is somebody's computer: only if the operator's file enables it as `object_store`."""
+
+    url: str
+    blobs: Blobs
+    host: str
+    port: int
+    outbound: Outbound
+
+    @classmethod
+    def parse(cls, url: str, settings: Settings) -> Self:
+        blobs = Blobs.at(url)
+        endpoint = blobs_endpoint(url)
+        return cls(url, blobs, *endpoint, outbound_of(load_operator(privacy_file(settings))))
+
+    async def check(self) -> None:
+        """Raises OutboundRefused for a place that no enabled slot names."""
+        await self.outbound.address_of("object_store", self.host, self.port)
+
+    async def fetch(self, name: str, folder: Path) -> None:
+        """Brings a backup here; its key part may be kept elsewhere."""
+        await self.check()
+        for part in (archive.MANIFEST, archive.ROWS, archive.KEYS):
+            try:
+                (folder / part).write_bytes(await self.blobs.get(f"{name}/{part}"))
+            except BlobNotFound:
+                if part != archive.KEYS:
+                    raise
+
+
 async def _revision(database_url: str) -> str:
     database = Database(database_url)
     try:
@@ -151,55 +218,94 @@ async def _revision(database_url: str) -> str:
 # --- restore --------------------------------------------------------------------------------------------------------
 
 
-def restore(settings: Settings, source: Path, keys: Path | None, accept_lost_ledger: bool, say: Say) -> int:
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """What a person decides when restoring."""
+
+    keys: Path | None = None  # the key part, if it is kept elsewhere
+    accept_lost_ledger: bool = False
+    without_media: bool = False
+
+
+def restore(settings: Settings, source: str, options: RestoreOptions, say: Say) -> int:
     """`incamera restore`."""
     target = settings.data.absolute()
     if target.exists() and any(target.iterdir()):
         raise RestoreTargetNotEmpty(target)
+    if not source.startswith("s3://"):
+        return _restore_from(settings, Path(source), options, say)
+    url, _, query = source.partition("?")
+    bucket_url, _, name = url.rstrip("/").rpartition("/")
+    remote = Bucket.parse(f"{bucket_url}?{query}" if query else bucket_url, settings)
+    with tempfile.TemporaryDirectory() as work:
+        asyncio.run(remote.fetch(name, Path(work)))
+        return _restore_from(settings, Path(work), options, say)
+
+
+def _restore_from(settings: Settings, source: Path, options: RestoreOptions, say: Say) -> int:
+    target = settings.data.absolute()
     key, key_file, manifest = _find_key(settings, source)
     directory = DataDirectory(target, archive.directory_id(manifest))
     ledger = ledger_path(settings.ledger_file, directory, key_file)
-    if not ledger.exists() and not accept_lost_ledger:
+    if not ledger.exists() and not options.accept_lost_ledger:
         raise LedgerNeeded(ledger)
     kind = rows.kind_of(settings.database_url)
     if kind != manifest.database:
         raise OtherDatabase(manifest.database, kind)
-    destroyed = asyncio.run(_restore(settings, manifest, source, keys, key, directory, ledger, accept_lost_ledger))
-    say(f"restored {target} as of {manifest.made_at}; {destroyed}")
+    asyncio.run(_Restoration(settings, manifest, source, directory, key, ledger, options).run())
+    replayed = "no list of destroyed keys" if options.accept_lost_ledger else "the list of destroyed keys"
+    media = (
+        "recordings are forgotten"
+        if options.without_media
+        else f"recordings are not in a backup: put their files back into {target / 'media'} before you start, or "
+        "restore with --without-media"
+    )
+    say(f"restored {target} as of {manifest.made_at}; {replayed} was applied; {media}")
     return 0
 
 
-async def _restore(
-    settings: Settings,
-    manifest: archive.Manifest,
-    source: Path,
-    keys: Path | None,
-    key: bytes,
-    directory: DataDirectory,
-    ledger: Path,
-    accept_lost_ledger: bool,
-) -> str:
-    key_part = keys or source / archive.KEYS
-    if not key_part.is_file():
-        raise archive.KeysMissing(key_part)
-    sealing = archive.backup_key(key)
-    made = not directory.path.exists()
-    make_data_directory(directory.path, directory.id)
-    try:
-        archive.open_file(key_part, directory.keys_path, sealing, manifest.keys)
-        await _restore_rows(settings, manifest, source, sealing, directory)
-        # Opening the vault replays the ledger: every key destroyed since the backup is destroyed again, here and now.
+@dataclass(frozen=True, slots=True)
+class _Restoration:
+    """One run of `restore`: everything, or nothing left behind."""
+
+    settings: Settings
+    manifest: archive.Manifest
+    source: Path
+    directory: DataDirectory
+    key: bytes
+    ledger: Path
+    options: RestoreOptions
+
+    async def run(self) -> None:
+        key_part = self.options.keys or self.source / archive.KEYS
+        if not key_part.is_file():
+            raise archive.KeysMissing(key_part)
+        sealing = archive.backup_key(self.key)
+        was_there = self.directory.path.exists()
+        make_data_directory(self.directory.path, self.directory.id)
+        try:
+            archive.open_file(key_part, self.directory.keys_path, sealing, self.manifest.keys)
+            await _restore_rows(self.settings, self.manifest, self.source, sealing, self.directory)
+            await self._bury_the_dead()
+            if self.options.without_media:
+                database = Database(self.settings.database_url)
+                await forget_recordings(database)
+                await database.close()
+        except BaseException:
+            _empty(self.directory.path, remove=not was_there)
+            raise
+
+    async def _bury_the_dead(self) -> None:
+        """Opening the vault replays the ledger: every key destroyed since the backup is destroyed again, now."""
         vault = await Vault.open(
-            directory.keys_path, key, ledger=ledger, clock=SystemClock(), new_ledger=accept_lost_ledger
+            self.directory.keys_path,
+            self.key,
+            ledger=self.ledger,
+            clock=SystemClock(),
+            new_ledger=self.options.accept_lost_ledger,
         )
         await vault.verify_shredded()
         await vault.close()
-    except BaseException:
-        _empty(directory.path, remove=made)
-        raise
-    return (
-        "the list of destroyed keys was applied" if not accept_lost_ledger else "no list of destroyed keys was applied"
-    )
 
 
 async def _restore_rows(
@@ -261,7 +367,9 @@ class Finding:
     is_warning: bool = False
 
 
-def check(settings: Settings, declarations: Callable[[Settings], list[str]], say: Say) -> int:
+def check(
+    settings: Settings, declarations: Callable[[Settings], list[str]], say: Say, *, reads_everything: bool = False
+) -> int:
     """`incamera check`: looks at everything, says every finding, and fails if one of them is more than a warning."""
     directory = read_data_directory(settings.data)
     found = [
@@ -273,7 +381,7 @@ def check(settings: Settings, declarations: Callable[[Settings], list[str]], say
     ]
     if rows.kind_of(settings.database_url) == "sqlite":
         found += _check_sqlite(directory.database_path)
-    found += asyncio.run(_check_storage(settings, directory))
+    found += asyncio.run(_check_contents(settings, directory, reads_everything))
     for finding in found:
         say(f"{'warning' if finding.is_warning else 'error'}: {finding.text}")
     errors = sum(not finding.is_warning for finding in found)
@@ -329,16 +437,34 @@ def _check_sqlite(path: Path) -> Iterator[Finding]:
         yield Finding(f"{path} holds {len(orphans)} rows without their parent")
 
 
-async def _check_storage(settings: Settings, directory: DataDirectory) -> list[Finding]:
+async def _check_contents(settings: Settings, directory: DataDirectory, reads_everything: bool) -> list[Finding]:
+    """Whether the rows have the shape of this program, and whether index, files and keys of recordings agree."""
+    database = Database(settings.database_url)
     try:
-        revision = await _revision(settings.database_url)
+        if await migrations.current(database) != migrations.head():
+            text = "the database waits for a migration; the next start makes a backup and does it"
+            return [Finding(text, is_warning=True)]
+        return await _check_recordings(settings, directory, database, reads_everything)
+    except IncameraError as error:
+        return [Finding(str(error))]
     except Exception as error:  # noqa: BLE001 - any driver's error means the same to who runs the check
         return [Finding(f"the database cannot be read ({type(error).__name__})")]
-    if revision != migrations.head():
-        return [
-            Finding("the database waits for a migration; the next start makes a backup and does it", is_warning=True)
-        ]
-    return []
+    finally:
+        await database.close()
+
+
+async def _check_recordings(
+    settings: Settings, directory: DataDirectory, database: Database, reads_everything: bool
+) -> list[Finding]:
+    key, path = _obtain_key(settings, directory)
+    ledger = ledger_path(settings.ledger_file, directory, path)
+    vault = await Vault.open(directory.keys_path, key, ledger=ledger, clock=SystemClock())
+    try:
+        folder = directory.folder("media")
+        found = await check_recordings(database, vault, folder, reads_everything=reads_everything)
+    finally:
+        await vault.close()
+    return [Finding(finding.text) for finding in found]
 
 
 def _obtain_key(settings: Settings, directory: DataDirectory) -> tuple[bytes, Path | None]:

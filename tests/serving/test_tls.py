@@ -1,7 +1,6 @@
 """Our own certificate authority: trusted, it opens this server and nothing else."""
 
 import asyncio
-import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,7 +96,7 @@ def test_private_keys_are_for_nobody_else(tmp_path: Path) -> None:
 
 def test_operators_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     certificate = own_certificate(tmp_path, NAMES, NOW)
-    os.chmod(certificate.key, 0o644)
+    certificate.key.chmod(0o644)
     with pytest.raises(CertificateUnusable, match="chmod 600"):
         load_certificate(certificate.cert, certificate.key)
 

@@ -60,10 +60,14 @@ async def test_runs_once_and_is_gone(database: Database, clock: _StillClock) -> 
 
 async def test_does_not_exist_if_the_change_was_undone(database: Database, clock: _StillClock) -> None:
     queue = JobQueue(database, clock)
-    with pytest.raises(RuntimeError):
+
+    async def change_and_fail() -> None:
         async with database.transaction() as db:
             await queue.add(db, "export", {"id": 7})
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await change_and_fail()
     assert await _rows(database) == []
 
 

@@ -23,7 +23,7 @@ import httpx2
 
 OWNER_EMAIL = "owner@example.org"
 OWNER_PASSWORD = "correct horse battery staple 7"
-START_S = 30.0
+START_S = 90.0
 STOP_S = 15.0
 _READY = re.compile(r"^ready (http\S+)$", re.MULTILINE)
 _SETUP = re.compile(r"/setup#(\S+)")
@@ -47,6 +47,7 @@ class Server:
         self._output = ""
         self._setup_token: str | None = None
         self._owner: httpx2.Client | None = None
+        self._clients: list[httpx2.Client] = []
 
     @property
     def pid(self) -> int:
@@ -109,13 +110,13 @@ class Server:
     def client(self) -> httpx2.Client:
         """Nobody yet: keeps cookies, like a browser on localhost also Secure ones."""
         jar = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "wss", "http")))
-        return httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0)
+        client = httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0)
+        self._clients.append(client)
+        return client
 
     def sign_in_again(self) -> None:
         """After the owner's session was ended."""
-        if self._owner is not None:
-            self._owner.close()
-            self._owner = None
+        self._owner = None
 
     def cookie_header(self) -> dict[str, str]:
         """The owner's session for clients that are not httpx2, such as a WebSocket."""
@@ -135,8 +136,8 @@ class Server:
 
     def close(self) -> None:
         """Ends the server and whatever edge it left behind."""
-        if self._owner is not None:
-            self._owner.close()
+        for client in self._clients:
+            client.close()
         process = self._process
         if process is None:
             return

@@ -16,7 +16,7 @@ from incamera.recording.model import (
     Segment,
     cause_of_gap,
 )
-from incamera.recording.recorder import CheckFinding, Recorder, RecorderFigures, RecorderLimits, check
+from incamera.recording.recorder import CheckFinding, Recorder, RecorderFigures, RecorderLimits, check, forget_all
 from incamera.recording.segment import Opening
 from incamera.recording.timeline_index import TimelineIndex
 
@@ -43,4 +43,5 @@ __all__ = [
     "batches",
     "cause_of_gap",
     "check",
+    "forget_all",
 ]

@@ -362,6 +362,14 @@ def _make_folders(folder: Path) -> None:
         raise MediaFolderUnusable(folder, os.strerror(error.errno or 0)) from error
 
 
+async def forget_all(database: Database) -> int:
+    """The media are gone for good (a restore without them): empties the index too; returns the segments it held."""
+    async with open_session(database, "B5.record") as db:
+        segment_ids = await repository.all_ids(db)
+        await repository.remove(db, segment_ids)
+    return len(segment_ids)
+
+
 async def check(
     database: Database, vault: Vault, folder: Path, *, reads_everything: bool = False
 ) -> list[CheckFinding]:

@@ -36,7 +36,7 @@ async def _keep_running(clock: Clock, name: str, run: Callable[[], Awaitable[Non
         started = clock.monotonic()
         try:
             await run()
-        except Exception as error:  # noqa: BLE001 - one broken piece of work must not take the server with it
+        except Exception as error:
             if clock.monotonic() - started > HEALTHY_AFTER_S:
                 wait_s = FIRST_WAIT_S
             log.error("background.failed", task=name, wait_s=wait_s, exc_info=error)

@@ -147,8 +147,8 @@ class LocalEdge:
     async def _ended(self, running: _Running) -> int | None:
         if self._process is not None and self._process.pid == running.pid:
             return await self._process.wait()
-        while _start_time(running.pid) == running.started:
-            await asyncio.sleep(_POLL_S)  # noqa: ASYNC110 - the kernel tells only a parent
+        while _start_time(running.pid) == running.started:  # noqa: ASYNC110 - the kernel tells only a parent
+            await asyncio.sleep(_POLL_S)
         return None  # only a parent learns the exit status
 
     async def _end(self, running: _Running) -> None:

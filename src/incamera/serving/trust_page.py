@@ -15,8 +15,8 @@ _STEPS: Final = {
     "en": (
         "Trust this Incamera",
         (
-            "This server made its own certificate authority. Your browser does not know it yet, so it warns you. Trust it "
-            "once on each phone and computer; it can vouch for this server only."
+            "This server made its own certificate authority. Your browser does not know it yet, so it warns you. "
+            "Trust it once on each phone and computer; it can vouch for this server only."
         ),
         "Compare first: the fingerprint below must be the one the server printed on its terminal.",
         "Download the certificate",
@@ -45,8 +45,8 @@ _STEPS: Final = {
         "Faire confiance à cet Incamera",
         (
             "Ce serveur a créé sa propre autorité de certification. Votre navigateur ne la connaît pas encore et vous "
-            "avertit. Accordez-lui votre confiance une fois sur chaque téléphone et ordinateur ; elle ne vaut que pour ce "
-            "serveur."
+            "avertit. Accordez-lui votre confiance une fois sur chaque téléphone et ordinateur ; elle ne vaut que "
+            "pour ce serveur."
         ),
         "Comparez d’abord : l’empreinte ci-dessous doit être celle que le serveur a affichée sur son terminal.",
         "Télécharger le certificat",

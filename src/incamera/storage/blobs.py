@@ -42,7 +42,7 @@ class BlobExists(BlobError):
 class InvalidBlobUrl(BlobError):
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"INCAMERA_BLOBS cannot be used: {reason}; write s3://BUCKET[/PREFIX]?endpoint=URL&region=NAME."
+            f"The address of the bucket cannot be used: {reason}; write s3://BUCKET[/PREFIX]?endpoint=URL&region=NAME."
         )
 
 
@@ -116,3 +116,15 @@ class Blobs:
         async for page in obstore.list(self._store, prefix=prefix or None):
             for entry in page:
                 yield entry["path"], entry["size"]
+
+
+def blobs_endpoint(url: str) -> tuple[str, int]:
+    """Host and port that `Blobs.at(url)` talks to."""
+    parts = urlsplit(url)
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if "endpoint" not in options:
+        return f"{parts.hostname}.s3.{options.get('region', 'us-east-1')}.amazonaws.com", 443
+    endpoint = urlsplit(options["endpoint"])
+    if not endpoint.hostname:
+        raise InvalidBlobUrl("its endpoint names no host")
+    return endpoint.hostname, endpoint.port or (80 if endpoint.scheme == "http" else 443)
