@@ -1,4 +1,4 @@
-"""Wall times of pictures, and sound kept in step with them (design: `docs/design/uplink.md`, "Time").
+"""Wall times of pictures, and sound kept in step with them (design: `docs/design/time.md`).
 
 Arrival times jitter with the network and with the camera's own buffering; decode times do not, but follow a clock that
 drifts. So a picture's wall time is predicted from the decode time and drawn gently towards its arrival.
