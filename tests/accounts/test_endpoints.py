@@ -36,7 +36,7 @@ async def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_hosts(ser
     assert {"httponly", "secure", "path=/", "samesite=lax"} <= {part.strip().lower() for part in cookie.split(";")}
     assert "max-age" not in cookie.lower(), "it ends with the browser"
     assert "domain" not in cookie.lower()
-    assert "Max-Age=1209600" in remembered.headers["set-cookie"]
+    assert "Max-Age=2592000" in remembered.headers["set-cookie"]
 
 
 @pytest.mark.req("B1a-03")

@@ -192,6 +192,8 @@ async def test_what_an_edge_says_is_bounded(server: Household) -> None:
             )
             await server.desk.camera_status(edge, status)
         shown = (await owner.get(f"/api/v1/devices/{device['id']}")).json()["channels"][0]
+        server.edges.taken_us = 2**62
+        assert (await owner.post(f"/api/v1/channels/{channel}/cover/refresh")).status_code == 200
         for picture in (b"", b"<svg onload=alert(1)>", b"\xff\xd8" + b"\x00" * 100):
             server.edges.picture = picture
             assert (await owner.post(f"/api/v1/channels/{channel}/cover/refresh")).json()["code"] == "cover_not_taken"

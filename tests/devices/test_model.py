@@ -50,3 +50,4 @@ def test_a_device_is_as_well_as_its_best_channel() -> None:
 
     assert device_condition(conditions(CameraState.OFFLINE, CameraState.ONLINE)).code is CameraState.ONLINE
     assert device_condition(conditions(CameraState.OFF, CameraState.OFFLINE)).code is CameraState.OFFLINE
+    assert device_condition([]).code is CameraState.OFF

@@ -75,6 +75,7 @@ class ScriptedEdges:
     probed: list[RtspSource] = field(default_factory=list)
     fault: CameraFault = CameraFault.NONE
     picture: bytes = JPEG
+    taken_us: int = 0
 
     def is_connected(self, edge_id: UUID) -> bool:
         return edge_id in self.connected
@@ -102,7 +103,7 @@ class ScriptedEdges:
     async def snapshot(self, edge_id: UUID, channel_id: UUID) -> SnapshotResult:
         if edge_id not in self.connected:
             raise EdgeNotConnected
-        return SnapshotResult(request_id=edge_id, channel_id=channel_id, taken_us=0, picture=self.picture)
+        return SnapshotResult(request_id=edge_id, channel_id=channel_id, taken_us=self.taken_us, picture=self.picture)
 
 
 @dataclass

@@ -32,6 +32,7 @@ from incamera.accounts.errors import (
 )
 from incamera.accounts.events import AccountCreated, SessionEnded
 from incamera.accounts.model import (
+    REMEMBERED_LENGTH,
     SETUP_LINK_LENGTH,
     Account,
     AccountId,
@@ -92,8 +93,8 @@ class SignedIn:
 
     @property
     def max_age_s(self) -> int | None:
-        """How long the browser keeps the cookie; None: until it is closed."""
-        ends = self.session.expires_at - self.session.last_seen_at
+        """How long the browser keeps the cookie; None: until it is closed. Rest ends a session on the server only."""
+        ends = self.session.created_at + REMEMBERED_LENGTH - self.session.last_seen_at
         return int(ends.total_seconds()) if self.session.is_remembered else None
 
 

@@ -6,7 +6,7 @@ of its own, shown to whoever may see recordings, and cached by nobody (B7-01).
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,9 +22,10 @@ from incamera.devices import repository
 from incamera.devices.errors import CoverNotTaken, NoCover
 from incamera.devices.events import ChannelOnline, DeviceChanged
 from incamera.devices.jpeg import NotAJpeg, strip_metadata
+from incamera.devices.model import past_moment
 from incamera.devices.processing import DEVICE_ACTIVITIES
 from incamera.devices.repository import CoverTurn, StoredCover
-from incamera.kit.clock import Clock, from_us
+from incamera.kit.clock import Clock
 from incamera.kit.errors import IncameraError
 from incamera.kit.events import EventBus
 from incamera.kit.ids import new_id
@@ -111,9 +112,10 @@ class CoverService:
         while True:
             await self._wait()
             came_online, self._came_online = frozenset(self._came_online), set()
-            async with open_session(self._database, *DEVICE_ACTIVITIES, writes=False) as db:
-                turns = await repository.list_cover_turns(db)
-            await self._take_all(turn for turn in turns if self._is_due(turn, turn.channel_id in came_online))
+            try:
+                await self._take_due(came_online)
+            except Exception as error:  # noqa: BLE001 - a locked database must not end the work; next time it answers
+                log.error("cover.round_failed", error=type(error).__name__)
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):
@@ -133,10 +135,13 @@ class CoverService:
         sends = turn.is_recorded or self._viewers.viewer_count(turn.channel_id) > 0
         return sends and (came_online or self._clock.now() - turn.taken_at >= FRESH_FOR)
 
-    async def _take_all(self, turns: Iterable[CoverTurn]) -> None:
+    async def _take_due(self, came_online: Collection[UUID]) -> None:
+        async with open_session(self._database, *DEVICE_ACTIVITIES, writes=False) as db:
+            turns = await repository.list_cover_turns(db)
         async with asyncio.TaskGroup() as group:
             for turn in turns:
-                group.create_task(self._try_to_take(turn))
+                if self._is_due(turn, turn.channel_id in came_online):
+                    group.create_task(self._try_to_take(turn))
 
     async def _try_to_take(self, turn: CoverTurn) -> None:
         async with self._free:
@@ -151,7 +156,7 @@ class CoverService:
             picture = strip_metadata(result.picture)
         except NotAJpeg as error:
             raise CoverNotTaken from error
-        taken_at = min(from_us(max(0, result.taken_us)), self._clock.now()) if result.taken_us else self._clock.now()
+        taken_at = past_moment(result.taken_us, self._clock.now())
         async with open_session(self._database, *DEVICE_ACTIVITIES) as db:
             now = await repository.find_cover_turn(db, turn.channel_id)
             if now is None or now.epoch != turn.epoch:

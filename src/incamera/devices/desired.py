@@ -5,7 +5,6 @@ their channels: a hostile edge can lie about its own cameras and about nothing e
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.devices import repository
 from incamera.devices.events import ChannelOnline, DeviceChanged
-from incamera.devices.model import Channel, Condition, Device, Picture
+from incamera.devices.model import Channel, Condition, Device, Picture, past_moment
 from incamera.devices.processing import DEVICE_ACTIVITIES, EDGE_ACTIVITIES
-from incamera.kit.clock import Clock, from_us, to_us
+from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
 from incamera.privacy import after_commit, open_session
 from incamera.protocol.messages import (
@@ -37,7 +36,6 @@ log = structlog.get_logger(__name__)
 
 _CODEC_CHARACTERS: Final = 32
 _MOST_PIXELS: Final = 16_384  # of a side
-_YEAR_2000_US: Final = 946_684_800_000_000
 
 
 class EdgeDesk:
@@ -102,7 +100,7 @@ class EdgeDesk:
             if device_id is None:
                 return
             before = await repository.find_reported(db, status.channel_id)
-            condition = Condition(status.state, status.fault, _past(status.since_us, now))
+            condition = Condition(status.state, status.fault, past_moment(status.since_us, now))
             if before is None or (before.code, before.fault) != (condition.code, condition.fault):
                 await repository.set_reported(db, status.channel_id, condition, now)
                 log.info("channel.state", channel_id=str(status.channel_id), state=status.state, fault=status.fault)
@@ -149,13 +147,6 @@ def wanted_streams(channel: Channel) -> tuple[DesiredStream, ...]:
     if channel.sound:
         streams.append(DesiredStream(stream=StreamKind.AUDIO, mode=channel.mode, is_watched=False))
     return tuple(streams)
-
-
-def _past(moment_us: int, now: datetime) -> datetime:
-    """An edge's clock may be wrong: nothing began in the future, and nothing before 2000."""
-    if not _YEAR_2000_US <= moment_us <= to_us(now):
-        return now
-    return from_us(moment_us)
 
 
 def _picture(status: CameraStatus) -> Picture | None:

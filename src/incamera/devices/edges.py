@@ -159,8 +159,8 @@ class EdgeService:
 
     async def invite(self, db: AsyncSession, actor: Actor, name: str) -> Invitation:
         """A code for one new edge of this person."""
-        edges = await self.edges(db, actor)
-        if len(edges) >= MAX_EDGES:
+        waiting = await repository.count_codes(db, actor.account_id, self._clock.now() - CODE_LENGTH)
+        if len(await self.edges(db, actor)) + waiting >= MAX_EDGES:
             raise TooManyEdges(MAX_EDGES)
         edge_id, key = new_id(), await self._vault.account_key(actor.account_id)
         sealed_name = key.seal_text(name, f"edge.name/{edge_id}")

@@ -18,6 +18,7 @@ from zoneinfo import available_timezones
 
 from incamera.devices.address import RtspAddress
 from incamera.devices.errors import InvalidKeep, InvalidTimeZone, KeepOutOfRange
+from incamera.kit.clock import from_us, to_us
 from incamera.protocol.messages import CameraFault, CameraState, StreamMode
 from incamera.storage.vault import EpochRef
 
@@ -218,9 +219,18 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones()) - {"localtime", "Factory", "posixrules"}
 
 
+_YEAR_2000_US: Final = 946_684_800_000_000
+
+
+def past_moment(moment_us: int, now: datetime) -> datetime:
+    """What an edge says of the past. Its clock may be wrong: nothing began in the future, and nothing before 2000."""
+    return from_us(moment_us) if _YEAR_2000_US <= moment_us <= to_us(now) else now
+
+
 _WORST_LAST: Final = (CameraState.ONLINE, CameraState.CONNECTING, CameraState.OFFLINE, CameraState.OFF)
 
 
 def device_condition(conditions: Sequence[Condition]) -> Condition:
-    """One word for a device with several channels: what its best channel says."""
-    return min(conditions, key=lambda condition: _WORST_LAST.index(condition.code))
+    """One word for a device with several channels: what its best channel says; "off" for one without channels."""
+    nothing = Condition(CameraState.OFF, CameraFault.NONE, None)
+    return min(conditions, key=lambda condition: _WORST_LAST.index(condition.code), default=nothing)

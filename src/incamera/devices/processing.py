@@ -299,7 +299,7 @@ declare_log_events(
     },
 )
 declare_log_events("B6.online_status", {"channel.state": ("channel_id", "state", "fault")})
-declare_log_events("B7.name_cover", {"cover.failed": ("channel_id", "error")})
+declare_log_events("B7.name_cover", {"cover.failed": ("channel_id", "error"), "cover.round_failed": ("error",)})
 declare_symbol("job", "devices.erase", "B3.device_add")
 declare_symbol("job", "devices.erase_removed", "B3.device_add")
 for _event in ("DeviceChanged", "DeviceRemoved", "DeviceErased", "ChannelTurnedOff", "SoundTurnedOff", "ChannelOnline"):

@@ -582,6 +582,16 @@ async def delete_old_codes(db: AsyncSession, created_before: datetime) -> None:
     await db.execute(delete(EnrolmentCodeRow).where(EnrolmentCodeRow.created_at <= created_before))
 
 
+async def count_codes(db: AsyncSession, account_id: UUID, created_after: datetime) -> int:
+    """Codes of this account that still work."""
+    statement = (
+        select(func.count())
+        .select_from(EnrolmentCodeRow)
+        .where(EnrolmentCodeRow.account_id == account_id, EnrolmentCodeRow.created_at > created_after)
+    )
+    return await db.scalar(statement) or 0
+
+
 async def spend_code(db: AsyncSession, code_hash: bytes, created_after: datetime) -> PendingCode | None:
     """Exactly one caller gets the code."""
     statement = (
