@@ -14,6 +14,7 @@ from incamera.edge.simulated.cameras import SimulatedCamera, UnknownCamera
 from incamera.edge.simulated.profiles import Profile, UnknownProfile
 from incamera.edge.simulated.server import PortTaken, SimulatedCameras
 from incamera.edge.sources.base import SourceFault
+from incamera.media.h264 import parse_sps
 from incamera.media.rtsp.authentication import Credentials
 from incamera.protocol.messages import CameraFault
 from tests.support.cameras import (
@@ -46,6 +47,20 @@ async def test_pictures_have_no_holes_and_sound_comes_along(simulated_camera: St
     if camera.endswith("bframes"):
         times = [unit.presentation_time for unit in recording.of(0)]
         assert times != sorted(times)
+
+
+async def test_parameter_sets_only_in_band_that_change_in_mid_stream() -> None:
+    profile = Profile("resizing", describes_sets=False, resizes_every_s=1.5)
+    async with SimulatedCameras(0, [SimulatedCamera("garage", profile)]) as cameras:
+        source = a_source(cameras.url("garage", "sub"), want_audio=False)
+        [track, _] = await source.open()
+        recording = await play_until(source, has_units(40))
+        await source.close()
+
+    sets = [nal_unit for unit in recording.of(0) for nal_unit in unit.nal_units if nal_unit[0] & 0x1F == 7]
+    assert track.parameter_sets == ()
+    assert {(parse_sps(sps).width, parse_sps(sps).height) for sps in sets} == {(640, 360), (480, 270)}
+    assert None not in recording.counters()
 
 
 async def test_the_counter_follows_wall_time(simulated_camera: StartSimulated) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from incamera.edge.simulated.cameras import DEMO_CAMERAS, SimulatedCamera
+from incamera.edge.simulated.profiles import HABITS
 from incamera.edge.simulated.server import SimulatedCameras
 from incamera.kit.errors import IncameraError
 from incamera.media.rtsp.authentication import Credentials
@@ -33,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME[:PROFILE]",
-        help="garden, porch, yard, garage; profiles steady, variable, bframes, long-gop, dropouts, joined by '+'",
+        help=f"garden, porch, yard, garage; profiles {', '.join(HABITS)}, joined by '+'",
     )
     parser.add_argument("--password", metavar="USER:PASSWORD", help="demand digest authentication")
     return parser

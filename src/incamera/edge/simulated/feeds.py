@@ -119,30 +119,41 @@ class VideoFeed(Feed):
         self._size = (width, height)
         self._fps = fps
         self._encoder: VideoEncoder | None = None
-        self._painter: ScenePainter | None = None
+        self._painters: dict[bool, ScenePainter] = {}  # by "is small"
+        self._is_small = False
         # Numbers go on from one start of the program to the next: they count ticks of wall time.
         self._first_number = anchor.wall_us * fps // 1_000_000
 
-    def draw_scene(self) -> None:
+    def draw_scene(self, is_small: bool = False) -> None:
         """Draws the scene unless it is drawn already: half a second of work, in whatever thread calls first."""
-        if self._painter is not None:
+        if is_small in self._painters:
             return  # without the lock: whoever draws the others would hardly let us have it
         with _DRAWING:
-            if self._painter is None:
-                scene = get_scene(self._camera.scene_name, self._size[0] / 1280)
-                self._painter = ScenePainter(scene, self._camera.title)
+            if is_small not in self._painters:
+                scene = get_scene(self._camera.scene_name, self._width(is_small) / 1280)
+                self._painters[is_small] = ScenePainter(scene, self._camera.title)
+
+    def _width(self, is_small: bool) -> int:
+        return self._size[0] * 3 // 4 if is_small else self._size[0]
 
     def _prepare(self) -> None:
-        width, height = self._size
-        self.draw_scene()
-        self._encoder = VideoEncoder(width, height, self._fps, self._camera.profile)
+        self._resize(self._camera.profile.is_small(self._anchor.elapsed_s()))
+
+    def _resize(self, is_small: bool) -> None:
+        """A fresh encoder; its first picture is a sync sample with new parameter sets."""
+        self.draw_scene(is_small)
+        self._is_small = is_small
+        height = self._size[1] * 3 // 4 if is_small else self._size[1]
+        self._encoder = VideoEncoder(self._width(is_small), height, self._fps, self._camera.profile)
 
     def _produce(self, tick: int) -> None:
-        assert self._painter is not None  # _prepare came first
-        assert self._encoder is not None
+        is_small = self._camera.profile.is_small(tick / self._fps)
+        if is_small is not self._is_small:
+            self._resize(is_small)
+        assert self._encoder is not None  # _prepare came first
         wall_us = self._anchor.wall_us_at(self._anchor.elapsed_s())
         moment: datetime = from_us(wall_us).astimezone()
-        picture = self._painter.paint(moment, self._first_number + tick)
+        picture = self._painters[self._is_small].paint(moment, self._first_number + tick)
         is_sync = self._wants_sync.is_set()
         if is_sync:
             self._wants_sync.clear()

@@ -159,7 +159,9 @@ class SimulatedMount:
     def _describe(self) -> bytes:
         sps, pps = find_parameter_sets(*self._size, self._fps, self._camera.profile)
         sets = ",".join(base64.b64encode(nal_unit).decode() for nal_unit in (sps, pps))
-        parameters = f"profile-level-id={sps[1:4].hex().upper()};sprop-parameter-sets={sets}"
+        parameters = f"profile-level-id={sps[1:4].hex().upper()}"
+        if self._camera.profile.describes_sets:
+            parameters += f";sprop-parameter-sets={sets}"
         lines = [
             "v=0",
             "o=- 0 0 IN IP4 127.0.0.1",

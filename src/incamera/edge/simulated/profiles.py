@@ -23,6 +23,8 @@ class Profile:
     gop_s: float = 2.0
     bitrate: int | None = 1_500_000  # bits per second of the main stream, held; None: as many as the picture needs
     reorders: bool = False  # B-frames
+    describes_sets: bool = True  # parameter sets are in the SDP, too; otherwise only before each sync sample
+    resizes_every_s: float | None = None  # it changes to three quarters of its size and back
     away_every_s: float | None = None  # it drops out once in so many seconds …
     away_for_s: float = 8.0  # … and refuses connections for so long
 
@@ -36,6 +38,10 @@ class Profile:
             profile = replace(profile, **HABITS[habit])  # type: ignore[arg-type]  # the names are those of the fields
         return profile
 
+    def is_small(self, second: float) -> bool:
+        """Whether the camera sends the smaller picture `second` seconds after it was switched on."""
+        return self.resizes_every_s is not None and int(second / self.resizes_every_s) % 2 == 1
+
     def is_away(self, second: float) -> bool:
         """Whether the camera is out of reach `second` seconds after it was switched on."""
         if self.away_every_s is None:
@@ -47,6 +53,8 @@ HABITS: Final[dict[str, dict[str, object]]] = {
     "steady": {},
     "variable": {"bitrate": None},
     "bframes": {"reorders": True},
+    "in-band": {"describes_sets": False},
+    "resizing": {"resizes_every_s": 12.0},
     "long-gop": {"gop_s": 10.0, "bitrate": None},
     "dropouts": {"away_every_s": 70.0},
 }
