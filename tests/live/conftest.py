@@ -32,7 +32,7 @@ from incamera.serving.problems import add_problem_handlers
 from incamera.storage.database import Database
 from incamera.storage.vault import Vault
 from incamera.streams import Hub, SocketPolicy, SocketServer, StreamKey
-from tests.support.sockets import Serving, StreamDouble, serving
+from tests.support.sockets import LastingSessions, Serving, StreamDouble, serving
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callable[[], Any]]:
@@ -87,6 +87,7 @@ class Household:
     device_id: UUID
     camera: StreamDouble
     folder: Path
+    sessions: LastingSessions
 
     @property
     def channel_id(self) -> UUID:
@@ -166,7 +167,8 @@ async def household(tmp_path: Path) -> AsyncIterator[Household]:
     await database.create_all()
     vault = await Vault.open(tmp_path / "keys.db", bytes(32), ledger=tmp_path / "ledger", clock=clock)
     hub = Hub(clock)
-    live = LiveService(database=database, vault=vault, hub=hub, events=events, clock=clock)
+    sessions = LastingSessions()
+    live = LiveService(database=database, vault=vault, hub=hub, events=events, clock=clock, sessions=sessions)
     sockets = SocketServer(SocketPolicy())
     sockets.add_route(LIVE_PATH, live.make_socket)
     owner, friend = await _add_account(database, vault), await _add_account(database, vault)
@@ -192,7 +194,20 @@ async def household(tmp_path: Path) -> AsyncIterator[Household]:
     background = asyncio.create_task(live.run())
     async with serving(sockets) as server:
         yield Household(
-            api, live, hub, database, vault, events, server, sockets, owner, friend, device_id, camera, tmp_path
+            api,
+            live,
+            hub,
+            database,
+            vault,
+            events,
+            server,
+            sockets,
+            owner,
+            friend,
+            device_id,
+            camera,
+            tmp_path,
+            sessions,
         )
     background.cancel()
     await live.close()

@@ -164,6 +164,21 @@ async def test_an_ended_session_ends_its_streams_only(household: Household) -> N
     await asyncio.gather(page.line.close(), other.line.close())
 
 
+async def test_watching_keeps_a_session_alive_and_ends_with_it(household: Household) -> None:
+    page = await household.page()
+    await page.open(await household.ticket(household.owner))
+
+    await household.live.views.renew_sessions()
+    household.live.views._end_expired(household.owner.expires_at)
+    household.sessions.ended.add(household.owner.session_id)
+    household.camera.begin()
+    assert (await page.hear("run"))["codec"], "still there at the time the session would have been over"
+    await household.live.views.renew_sessions()
+
+    assert (await page.hear("stopped"))["reason"] == "session_ended"
+    await page.line.close()
+
+
 async def test_what_the_owner_turns_off_or_removes_ends_by_its_name(household: Household) -> None:
     response = await household.ask(household.owner, "main", "audio")
     tickets = {one["stream"]: one["ticket"] for one in response.json()["tickets"]}

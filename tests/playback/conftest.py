@@ -31,7 +31,7 @@ from incamera.recording import span
 from incamera.serving.problems import add_problem_handlers
 from incamera.streams import Hub, SocketPolicy, SocketServer
 from tests.support.recordings import Studio, a_studio
-from tests.support.sockets import Serving, serving
+from tests.support.sockets import LastingSessions, Serving, serving
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callable[[], Any]]:
@@ -190,6 +190,7 @@ async def household(tmp_path: Path) -> AsyncIterator[Household]:
             hub=Hub(studio.clock),
             events=studio.events,
             clock=studio.clock,
+            sessions=LastingSessions(),
         )
         playback = PlaybackService(database=studio.database, recorder=studio.recorder, live=live, clock=studio.clock)
         sockets = SocketServer(SocketPolicy())

@@ -6,11 +6,14 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import uvicorn
 
+from incamera.accounts import Actor
 from incamera.kit.clock import SystemClock
 from incamera.kit.ids import new_id
 from incamera.media.cmaf import Packager
@@ -85,6 +88,18 @@ async def eventually(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - whatever a test waits for
             await asyncio.sleep(0.005)
+
+
+class LastingSessions:
+    """Sessions that go on until a test ends them."""
+
+    def __init__(self) -> None:
+        self.ended: set[UUID] = set()
+
+    async def renew(self, actor: Actor) -> Actor | None:
+        if actor.session_id in self.ended:
+            return None
+        return replace(actor, expires_at=actor.expires_at + timedelta(hours=1))
 
 
 class StreamDouble:

@@ -17,7 +17,7 @@ from incamera.live.errors import NothingAsked
 from incamera.live.socket import LiveSocket
 from incamera.live.tickets import TICKET_S, Audience, Ticket, TicketOffice
 from incamera.live.viewing_log import ViewingLog
-from incamera.live.views import OpenViews
+from incamera.live.views import OpenViews, Sessions
 from incamera.protocol.messages import StreamKind
 from incamera.storage.database import Database
 from incamera.storage.vault import Vault
@@ -40,10 +40,12 @@ class LiveService:
     app.py: `sockets.add_route(LIVE_PATH, live.make_socket)`; `playback` gets `tickets` and `views`.
     """
 
-    def __init__(self, *, database: Database, vault: Vault, hub: Hub, events: EventBus, clock: Clock) -> None:
+    def __init__(
+        self, *, database: Database, vault: Vault, hub: Hub, events: EventBus, clock: Clock, sessions: Sessions
+    ) -> None:
         self.hub = hub
         self.tickets = TicketOffice(clock, events)
-        self.views = OpenViews(database, events, clock)
+        self.views = OpenViews(database, events, clock, sessions)
         self.log = ViewingLog(database, vault, clock)
         self._clock = clock
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
 
 from incamera.access import Access, GrantRevoked, OwnershipEnded, Permission, recheck
-from incamera.accounts import Actor, SessionEnded
+from incamera.accounts import Actor, SessionEnded, SessionId
 from incamera.devices import ChannelTurnedOff, DeviceRemoved, SoundTurnedOff
 from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
@@ -29,6 +29,7 @@ from incamera.storage.database import Database
 log = structlog.get_logger(__name__)
 
 CHECK_S: Final = 4.0
+RENEW_S: Final = 120.0  # a picture that is watched counts as use of its session
 ACTIVITY: Final = "B4.live_view"
 
 
@@ -45,6 +46,12 @@ class StopReason(StrEnum):
 Stop = Callable[[StopReason], None]
 
 
+class Sessions(Protocol):
+    """Of `accounts.AccountService`, what streams that stay open need."""
+
+    async def renew(self, actor: Actor) -> Actor | None: ...
+
+
 @dataclass(slots=True)
 class _View:
     actor: Actor
@@ -54,10 +61,14 @@ class _View:
 
 
 class OpenViews:
-    """All open views of this process. `run` is the periodic check; events work without it."""
+    """All open views of this process. `run` is the periodic check; events work without it.
 
-    def __init__(self, database: Database, events: EventBus, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+    A view counts as use of its session.
+    """
+
+    def __init__(self, database: Database, events: EventBus, clock: Clock, sessions: Sessions) -> None:
+        self._database, self._clock, self._sessions = database, clock, sessions
+        self._renewed_at = clock.monotonic()
         self._views: dict[int, _View] = {}
         self._numbers = itertools.count()
         self._checks: set[asyncio.Task[None]] = set()
@@ -87,11 +98,20 @@ class OpenViews:
         """Looks at everything again every CHECK_S, for as long as the server runs."""
         while True:
             await self._clock.sleep(CHECK_S)
-            self._end_expired(self._clock.now())
             try:
+                if self._clock.monotonic() - self._renewed_at >= RENEW_S:
+                    await self.renew_sessions()
+                self._end_expired(self._clock.now())
                 await self.check(tuple(self._views))
             except Exception as error:  # noqa: BLE001 - a locked database must not end the watch; next time it answers
                 log.error("live.check_failed", error=type(error).__name__)
+
+    async def renew_sessions(self) -> None:
+        """Counts every view as use of its session; stops those whose session is over."""
+        self._renewed_at = self._clock.monotonic()
+        actors = {view.actor.session_id: view.actor for view in self._views.values()}
+        for session_id, actor in actors.items():
+            self._apply_session(session_id, await self._sessions.renew(actor))
 
     async def check(self, numbers: Iterable[int]) -> None:
         """Asks the door again, once per person and right; stops what it no longer allows."""
@@ -119,6 +139,14 @@ class OpenViews:
                 self._stop(number, StopReason.REVOKED)
             else:
                 view.access = access
+
+    def _apply_session(self, session_id: SessionId, renewed: Actor | None) -> None:
+        if renewed is None:
+            self._stop_all(StopReason.SESSION_ENDED, lambda view: view.actor.session_id == session_id)
+            return
+        for view in self._views.values():
+            if view.actor.session_id == session_id:
+                view.actor = renewed
 
     def _end_expired(self, now: datetime) -> None:
         for number, view in tuple(self._views.items()):
