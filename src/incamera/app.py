@@ -394,7 +394,7 @@ async def assemble(
         )
     )
     edges = EdgeService(database=database, vault=vault, clock=clock, connections=uplinks, server=address)
-    live = LiveService(database=database, vault=vault, hub=core.hub, events=events, clock=clock, accounts=accounts)
+    live = LiveService(database=database, vault=vault, hub=core.hub, events=events, clock=clock, sessions=accounts)
     playback = PlaybackService(database=database, recorder=recorder, live=live, clock=clock)
     devices = assemble_devices(core, accounts, edges, uplinks, [live_viewings(live), recorded_viewings(playback)])
     devices.removal.on_erase(live.erase_device)
