@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from incamera.kit.ids import new_id
+from incamera.privacy.errors import ActivityStopped
 from incamera.protocol.messages import GapCause, StreamKind
 from incamera.recording import RecorderLimits
 from incamera.recording.segment import HEADER_BYTES
@@ -270,3 +271,25 @@ async def test_graceful_stop_closes_every_segment(studio: Studio) -> None:
     assert span.acked == 59
     await studio.start_recorder()
     assert len(await studio.chunks(channel)) == 60
+
+
+@pytest.mark.req("R-03")
+async def test_nothing_new_is_stored_while_retention_stands_still(studio: Studio) -> None:
+    stands_still = True
+
+    def require_running() -> None:
+        if stands_still:
+            raise ActivityStopped("B5.record")
+
+    studio.recorder.hold_to(require_running)
+    channel = await studio.channel()
+    span = Span(studio, channel)
+    await span.open()
+    span.send(*range(100))
+    await asyncio.sleep(1.5)
+    assert (span.acked, studio.files()) == (-1, [])
+
+    stands_still = False
+    await span.durable(99)
+    await span.close()
+    assert len(await studio.chunks(channel)) == 100

@@ -96,6 +96,14 @@ class Recorder:
         self._recovery: Recovery
         self.archive: Archive
         self.figures = RecorderFigures()
+        self._require_retention: Callable[[], None] = lambda: None
+
+    def hold_to(self, require_retention: Callable[[], None]) -> None:
+        """No segment begins while this raises: retention stands still with recordings overdue (privacy book 4.5).
+
+        What an edge sends meanwhile waits in its spool, so a short stop loses nothing.
+        """
+        self._require_retention = require_retention
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -216,6 +224,7 @@ class Recorder:
 
     async def opened(self, segment: Segment) -> None:
         """Part of `SpanIndex`."""
+        self._require_retention()
         async with open_session(self._database, "B5.record") as db:
             await repository.add(db, segment)
 
