@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from incamera.media.rtsp.authentication import Credentials, Gatekeeper
+from incamera.media.rtsp.authentication import Authenticator, Credentials, Gatekeeper
 from incamera.media.rtsp.client import Described, Event, RtspClient, TrackSinks
 from incamera.media.rtsp.messages import Request
 from incamera.media.rtsp.reader import RtspReader
@@ -71,7 +71,7 @@ def a_conversation(credentials: Credentials | None = None, gatekeeper: Gatekeepe
     """A client that wants /live and a server that has it."""
     mount = AMount()
     server = RtspServerSession(lambda path: mount if path == mount.path else None, gatekeeper)
-    return Conversation(server, RtspClient(RtspUrl.parse(URL), credentials))
+    return Conversation(server, RtspClient(RtspUrl.parse(URL), Authenticator(credentials) if credentials else None))
 
 
 class ScriptedCamera:

@@ -1,6 +1,7 @@
 """A camera behind a socket: every way it can fail has a name, and it is let go of cleanly."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -113,6 +114,42 @@ async def test_passwords_and_paths(simulated_camera: StartSimulated) -> None:
     assert await fault_of(cameras.url("garden"), username="admin", password="no") is CameraFault.REFUSED_PASSWORD
     wrong_path = cameras.url("garden").replace("main", "other")
     assert await fault_of(wrong_path, username="admin", password="secret") is CameraFault.NOT_FOUND
+
+
+async def test_a_camera_that_hangs_up_after_asking_gets_the_password_over_a_new_connection(
+    simulated_camera: StartSimulated,
+) -> None:
+    cameras = await simulated_camera("garden", credentials=Credentials("admin", "secret"))
+    connections = 0
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        camera_reader, camera_writer = await asyncio.open_connection("127.0.0.1", cameras.port)
+        if connections == 1:
+            for _ in range(2):  # OPTIONS, DESCRIBE
+                camera_writer.write(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(await camera_reader.readuntil(b"\r\n\r\n"))
+        else:
+            await asyncio.gather(_copy(reader, camera_writer), _copy(camera_reader, writer))
+        writer.close()
+        camera_writer.close()
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        source = a_source(f"rtsp://127.0.0.1:{port}/garden/sub", username="admin", password="secret")
+        await source.open()
+        assert await play_until(source, has_units(2))
+        await source.close()
+    assert connections == 2
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+    writer.close()
 
 
 async def test_sound_that_nobody_wants_is_not_asked_for(simulated_camera: StartSimulated) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incamera.media.rtsp.authentication import Credentials, Gatekeeper
+from incamera.media.rtsp.authentication import Authenticator, Credentials, Gatekeeper
 from incamera.media.rtsp.client import Described, Playing, RtspClient, TornDown
 from incamera.media.rtsp.errors import PasswordNeeded, PasswordRefused, RequestRefused, RtspError, RtspProtocolError
 from incamera.media.rtsp.messages import Request
@@ -26,7 +26,7 @@ GOOD: dict[str, str | Callable[[Request], str]] = {
 
 
 def a_scripted_camera(**answers: str | Callable[[Request], str]) -> ScriptedCamera:
-    camera = ScriptedCamera(RtspClient(RtspUrl.parse(URL), ADMIN), GOOD | answers)
+    camera = ScriptedCamera(RtspClient(RtspUrl.parse(URL), Authenticator(ADMIN)), GOOD | answers)
     camera.client.start()
     return camera
 
@@ -191,7 +191,7 @@ def test_no_bytes_of_a_camera_do_harm(reads: list[bytes]) -> None:
 
 
 def test_no_secret_stands_in_a_request_line() -> None:
-    client = RtspClient(RtspUrl.parse("rtsp://admin:secret@camera/live"), ADMIN)
+    client = RtspClient(RtspUrl.parse("rtsp://admin:secret@camera/live"), Authenticator(ADMIN))
     client.start()
 
     assert b"secret" not in client.take_outgoing()

@@ -19,7 +19,7 @@ from incamera.kit.clock import Clock
 from incamera.media.rtp.errors import InvalidRtpPacket
 from incamera.media.rtp.receiver import RtpReceiver
 from incamera.media.rtp.rtcp import Goodbye, SenderReport, parse_rtcp
-from incamera.media.rtsp.authentication import Credentials
+from incamera.media.rtsp.authentication import Authenticator, Credentials
 from incamera.media.rtsp.client import Described, Event, Playing, RtspClient, TornDown, TrackSinks
 from incamera.media.rtsp.errors import (
     InvalidRtspUrl,
@@ -94,8 +94,20 @@ class RtspCamera:
         except InvalidRtspUrl as error:
             raise SourceFault(CameraFault.NOT_FOUND, error.reason) from error
         username = self._source.username or url.username
-        credentials = Credentials(username, self._source.password or url.password) if username else None
-        connection = _Connection(RtspClient(url, credentials), self._clock)
+        credentials = Credentials(username, self._source.password or url.password)
+        authenticator = Authenticator(credentials) if username else None
+        try:
+            return await self._converse(url, authenticator)
+        except SourceFault as fault:
+            if fault.fault is not CameraFault.CLOSED or authenticator is None or not authenticator.is_asked:
+                raise
+        # Some cameras hang up once they have asked for a password, and want it over a new connection.
+        await self.close()
+        authenticator.reconnected()
+        return await self._converse(url, authenticator)
+
+    async def _converse(self, url: RtspUrl, authenticator: Authenticator | None) -> tuple[TrackInfo, ...]:
+        connection = _Connection(RtspClient(url, authenticator), self._clock)
         self._connection = connection
         await self._connect(connection, url)
         tracks = await connection.describe()

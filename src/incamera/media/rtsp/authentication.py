@@ -70,7 +70,11 @@ def _parse_parameters(text: str, at: int) -> tuple[dict[str, str], int]:
 
 
 class Authenticator:
-    """Answers a server's challenges for one connection: remembers the offer and counts the uses of its nonce."""
+    """Answers a server's challenges: remembers the offer and counts the uses of its nonce.
+
+    It may outlive a connection: some cameras hang up once they have asked for a password. Then `reconnected` says that
+    a new nonce is to be expected.
+    """
 
     def __init__(self, credentials: Credentials, make_cnonce: Callable[[], str] = lambda: secrets.token_hex(8)) -> None:
         self._credentials = credentials
@@ -78,6 +82,16 @@ class Authenticator:
         self._challenge: Challenge | None = None
         self._nonce_count = 0
         self._was_accepted = False
+        self._expects_new_nonce = False
+
+    @property
+    def is_asked(self) -> bool:
+        """The server wants credentials and has not taken any yet."""
+        return self._challenge is not None and not self._was_accepted
+
+    def reconnected(self) -> None:
+        """The next requests go over a new connection."""
+        self._expects_new_nonce = True
 
     def take_challenges(self, challenges: list[Challenge]) -> bool:
         """Remembers the best offer. False when trying again is useless: the credentials were refused.
@@ -90,11 +104,12 @@ class Authenticator:
         # A camera may change its nonce in the middle of a session without calling the old one stale. So credentials
         # that were good before get one more try with the new nonce; fresh ones that fail are simply wrong.
         has_new_nonce = before is not None and chosen.get("nonce") != before.get("nonce")
-        may_try = before is None or (has_new_nonce and (is_stale or self._was_accepted))
+        may_try = before is None or (has_new_nonce and (is_stale or self._was_accepted or self._expects_new_nonce))
         if may_try:
             self._challenge = chosen
             self._nonce_count = 0
             self._was_accepted = False
+            self._expects_new_nonce = False
         return may_try
 
     def accepted(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from incamera.media.rtsp.authentication import Authenticator, Credentials, parse_challenges
+from incamera.media.rtsp.authentication import Authenticator, parse_challenges
 from incamera.media.rtsp.errors import (
     PasswordNeeded,
     PasswordRefused,
@@ -75,11 +75,11 @@ class _Sent:
 class RtspClient:
     """One session. Any method may raise RtspError; then the session is over."""
 
-    def __init__(self, url: RtspUrl, credentials: Credentials | None) -> None:
+    def __init__(self, url: RtspUrl, authenticator: Authenticator | None = None) -> None:
         self._url = str(url)
         self._base_url = self._url
         self._aggregate_url = self._url
-        self._authenticator = Authenticator(credentials) if credentials and credentials.username else None
+        self._authenticator = authenticator
         self._reader = RtspReader()
         self._outgoing = bytearray()
         self._next_cseq = 1
