@@ -46,7 +46,10 @@ def _install() -> Path:
         (_FOLDER / "package.json").write_text(json.dumps({"private": True}))
         npm = _NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         command = [str(node), str(npm), "install", f"node-media-server@{VERSION}", "--no-fund", "--no-audit"]
-        result = subprocess.run(command, cwd=_FOLDER, capture_output=True, text=True, check=False, timeout=120)
+        try:
+            result = subprocess.run(command, cwd=_FOLDER, capture_output=True, text=True, check=False, timeout=120)
+        except subprocess.TimeoutExpired:
+            raise BenchError("npm did not answer within two minutes; is there a network?") from None
         if result.returncode:
             raise BenchError(f"npm could not install node-media-server: {result.stderr.strip()[-200:]}")
     return node

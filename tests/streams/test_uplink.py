@@ -478,6 +478,9 @@ async def test_a_removed_edge_is_cut_off(uplink: Uplink) -> None:
     "hostile",
     [
         render_message(a_span(init_segment=b"")).decode(),
+        render_message(a_span(codec="avc1'><script>")).decode(),
+        render_message(a_span(timescale=0)).decode(),
+        render_message(a_span(width=1 << 20)).decode(),
         '{"type":"stream.open"}',
         "{",
         render_message(Enrol(code="x", public_key=b"", signature=b"", software="")).decode(),

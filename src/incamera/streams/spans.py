@@ -8,6 +8,7 @@ A span that is no longer wanted (its stream was turned off, its device removed) 
 door, before any consumer sees them, until the edge has heard the new desired state (requirement B4-07).
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -40,6 +41,8 @@ log = structlog.get_logger(__name__)
 MAX_SPANS: Final = 2048  # per edge; about ten per stream of a large recorder
 MAX_INIT_SEGMENT_BYTES: Final = 64 * 1024
 MAX_FUTURE_US: Final = 2_000_000  # a picture's wall time may be this far ahead of our clock
+
+_CODEC: Final = re.compile(r"[A-Za-z0-9.,+-]{1,64}")  # RFC 6381; it goes on to browsers
 
 Send = Callable[[Message], None]
 
@@ -197,8 +200,13 @@ def check_opening(opened: StreamOpen) -> None:
     """Raises WebSocketViolation for a span that no edge of ours would open."""
     if not 0 < len(opened.init_segment) <= MAX_INIT_SEGMENT_BYTES:
         raise websocket.WebSocketViolation(websocket.POLICY, "an init segment is empty or longer than 64 KiB")
-    if not 0 < opened.timescale < 1 << 32 or not 0 < len(opened.codec) <= 64 or opened.first_sequence < 0:
+    is_sane = 0 < opened.timescale < 1 << 32 and opened.first_sequence >= 0
+    if not is_sane or not _CODEC.fullmatch(opened.codec) or not _is_picture_size(opened.width, opened.height):
         raise websocket.WebSocketViolation(websocket.POLICY, "a stream.open has values out of range")
+
+
+def _is_picture_size(width: int, height: int) -> bool:
+    return 0 <= width <= 16_384 and 0 <= height <= 16_384
 
 
 def refusal(span_id: UUID, reason: str) -> StreamRefuse:
