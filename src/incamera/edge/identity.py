@@ -43,6 +43,10 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """Proves the key on this very connection: nonce and server certificate are part of what is signed."""
         return self._key().sign(SIGNATURE_CONTEXT + nonce + certificate_sha256)
 
+    def __repr__(self) -> str:
+        """Without the key: what is printed or logged must not hold it."""
+        return f"Identity(edge_id={self.edge_id})"
+
     def _key(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(self.private_key)
 

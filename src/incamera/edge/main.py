@@ -18,7 +18,7 @@ from typing import Final, Self
 import structlog
 
 from incamera import __version__
-from incamera.edge.confinement import Limits, confine, python_paths
+from incamera.edge.confinement import Limits, close_descriptors, confine, python_paths
 from incamera.edge.courier import Courier, SpoolLimits
 from incamera.edge.decoder.processes import PictureDecoder, SoundEncoders
 from incamera.edge.desired_store import DesiredStore
@@ -101,6 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
     _set_up_logging()
     try:
         options = EdgeOptions.parse(arguments)
+        if options.is_confined:
+            close_descriptors()
         with hold_data_directory(options.data):
             if options.is_confined:
                 _confine(options.data)
