@@ -7,13 +7,13 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from incamera.accounts.model import Account, SessionInfo
-from incamera.kit.names import parse_name
+from incamera.kit.names import NAME_PATTERN, parse_name
 
 Language = Literal["fr", "en"]
 
 
-def _personal(address: str) -> dict[str, Any]:
-    return {"x-personal-data": address}
+def _personal(address: str, **schema: str) -> dict[str, Any]:
+    return {"x-personal-data": address, **schema}
 
 
 Email = Annotated[
@@ -23,7 +23,7 @@ Email = Annotated[
         max_length=254,
         description="E-mail address.",
         examples=["zoe@example.org"],
-        json_schema_extra=_personal("B1a.register/email"),
+        json_schema_extra=_personal("B1a.register/email", format="email"),
     ),
 ]
 Nickname = Annotated[
@@ -32,7 +32,7 @@ Nickname = Annotated[
         min_length=1,
         max_length=64,
         description="What others see instead of the e-mail address.",
-        json_schema_extra=_personal("B1a.register/nickname"),
+        json_schema_extra=_personal("B1a.register/nickname", pattern=NAME_PATTERN),
     ),
     AfterValidator(parse_name),
 ]
@@ -71,7 +71,7 @@ class SetupRequest(Request):
         max_length=2,
         description="ISO 3166-1 code of two letters.",
         examples=["FR"],
-        json_schema_extra=_personal("B1a.register/country"),
+        json_schema_extra=_personal("B1a.register/country", pattern="^[A-Za-z]{2}$"),
     )
     language: Language = Field(description="Language of the account, and of the notice that was shown.")
     age_ok: bool = Field(

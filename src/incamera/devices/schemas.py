@@ -11,12 +11,12 @@ from incamera.devices.edges import Invitation
 from incamera.devices.model import MAX_CHANNELS, Condition, DeviceKind, Edge, Placement, PrivacyCard, render_keep
 from incamera.devices.service import ShownChannel, ShownDevice, picture_of
 from incamera.devices.viewings import NamedViewing
-from incamera.kit.names import parse_name
+from incamera.kit.names import NAME_PATTERN, parse_name
 from incamera.protocol.messages import ProbeResult, StreamMode
 
 
-def _personal(address: str) -> dict[str, Any]:
-    return {"x-personal-data": address}
+def _personal(address: str, **schema: str) -> dict[str, Any]:
+    return {"x-personal-data": address, **schema}
 
 
 Name = Annotated[
@@ -25,7 +25,7 @@ Name = Annotated[
         min_length=1,
         max_length=64,
         description="1 to 64 characters of any script; no control or direction characters.",
-        json_schema_extra=_personal("B7.name_cover/name"),
+        json_schema_extra=_personal("B7.name_cover/name", pattern=NAME_PATTERN),
     ),
     AfterValidator(parse_name),
 ]
@@ -36,7 +36,8 @@ Address = Annotated[
         max_length=1024,
         description="rtsp:// address. A user name and password inside it are taken out and kept sealed.",
         examples=["rtsp://192.168.1.20/stream1"],
-        json_schema_extra=_personal("B6.activate_config/device_ip"),
+        # Said here, checked by CameraLogin: its errors tell a person what is wrong with the address.
+        json_schema_extra=_personal("B6.activate_config/device_ip", pattern="^rtsp://[^\\s#]+$", format="uri"),
     ),
 ]
 Username = Annotated[
@@ -81,7 +82,7 @@ class PrivacyCardBody(Body):
             min_length=1,
             max_length=300,
             description="What the camera is for, in the owner's words.",
-            json_schema_extra=_personal("B0.people_in_view/privacy_card"),
+            json_schema_extra=_personal("B0.people_in_view/privacy_card", pattern=NAME_PATTERN),
         ),
         AfterValidator(parse_name),
     ]
@@ -373,7 +374,14 @@ class EdgeList(BaseModel):
 
 class InviteBody(Body):
     name: Annotated[
-        str, Field(min_length=1, max_length=64, description="What to call the edge."), AfterValidator(parse_name)
+        str,
+        Field(
+            min_length=1,
+            max_length=64,
+            description="What to call the edge.",
+            json_schema_extra=_personal("B6.activate_config/edge", pattern=NAME_PATTERN),
+        ),
+        AfterValidator(parse_name),
     ]
 
 
