@@ -70,7 +70,7 @@ def test_a_missing_and_a_wrong_password_are_told_apart(credentials: Credentials 
 
 def test_channels_that_the_camera_chose_are_taken() -> None:
     seen: list[bytes] = []
-    camera = a_scripted_camera(SETUP=lambda r: an_answer("Session: 7", "Transport: RTP/AVP/TCP;interleaved=10-11"))
+    camera = a_scripted_camera(SETUP=lambda _: an_answer("Session: 7", "Transport: RTP/AVP/TCP;interleaved=10-11"))
     camera.run()
     camera.client._reader.set_sink(10, lambda data, start, stop, _: seen.append(data[start:stop]))
     camera.client.receive(b"$\x0a\x00\x02ab", 0.0)

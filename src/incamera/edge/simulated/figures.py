@@ -123,12 +123,12 @@ def _cat(scale: float, fur: Colour, phase: float) -> Canvas:
     return canvas
 
 
-def car(scale: float, paint: int, is_lit: bool = False) -> list[Sprite]:
+def car(scale: float, paint: int) -> list[Sprite]:
     """Driving to the right; 300 wide and 112 high, wheels down to y = 106. Two phases of its wheels."""
-    return [Sprite.from_canvas(_car(scale, rgb(paint), is_lit, phase * math.pi / 5)) for phase in range(2)]
+    return [Sprite.from_canvas(_car(scale, rgb(paint), phase * math.pi / 5)) for phase in range(2)]
 
 
-def _car(scale: float, paint: Colour, is_lit: bool, angle: float) -> Canvas:
+def _car(scale: float, paint: Colour, angle: float) -> Canvas:
     canvas = _drawing(340, 112, scale)
     canvas.ellipse(150, 104, 146, 7, _SHADOW, 0.45, blur=3)
     glass, dark = rgb(0x9FC0D2), _shade(paint, 0.62)
@@ -149,9 +149,6 @@ def _car(scale: float, paint: Colour, is_lit: bool, angle: float) -> Canvas:
         for spoke in range(5):
             turn = angle + spoke * 2 * math.pi / 5
             canvas.line([(x, 86), (x + 12 * math.cos(turn), 86 + 12 * math.sin(turn))], 3, rgb(0x6B7177))
-    if is_lit:
-        canvas.ellipse(296, 58, 40, 20, rgb(0xFFF0B8), 0.55, blur=14)
-        canvas.ellipse(4, 58, 14, 10, rgb(0xFF4A3A), 0.5, blur=6)
     return canvas
 
 

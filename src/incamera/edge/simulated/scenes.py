@@ -278,7 +278,9 @@ def front_garden(scale: float) -> Scene:
     stage.surface.line([(146, 570), (150, 350)], 3, rgb(0x4E3524), 0.6)
     stage.rod([(152, 400), (206, 322)], 16, 0x6B4A34)
     walker = figures.person(scale * 0.62, 0x35618E, 0x3B3F4A, 0x4A3020)
-    walker_back = [_mirrored(sprite) for sprite in figures.person(scale * 0.62, 0xB5484E, 0x2F3A50, 0xA8743C)]
+    walker_back = [
+        _mirrored(sprite) for sprite in figures.person(scale * 0.62, 0xB5484E, 0x2F3A50, 0xA8743C, parcel=True)
+    ]
     red, white = figures.car(scale * 0.62, 0xB8382F), figures.car(scale * 0.62, 0xE9ECEF)
     actors = [
         *_clouds(scale),

@@ -42,7 +42,6 @@ class RtpReceiver:
         self._unwrapper = TimestampUnwrapper()
         self._last_timestamp: int | None = None
         self._last_time = 0
-        self.packets_received = 0
         self.packets_lost = 0
         self.packets_invalid = 0
 
@@ -69,7 +68,6 @@ class RtpReceiver:
         self._next_sequence = sequence + 1 & 0xFFFF
         if self._payload_type is not None and second & 0x7F != self._payload_type:
             return  # another payload type on the same channel: comfort noise, redundancy, events
-        self.packets_received += 1
         if timestamp != self._last_timestamp:
             self._last_timestamp = timestamp
             self._last_time = self._unwrapper.unwrap(timestamp)

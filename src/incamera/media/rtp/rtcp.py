@@ -8,7 +8,6 @@ from typing import Final
 from incamera.media.rtp.errors import InvalidRtpPacket
 
 SENDER_REPORT: Final = 200
-RECEIVER_REPORT: Final = 201
 SOURCE_DESCRIPTION: Final = 202
 GOODBYE: Final = 203
 _CNAME: Final = 1
