@@ -102,10 +102,11 @@ export interface SignedInTerminal {
   id: string;
   is_current: boolean;
   is_remembered: boolean;
+  terminal: string;
   os_family: string;
   model_class: string;
-  created_at: string;
-  last_seen_at: string;
+  signed_in_at: string;
+  last_used_at: string;
   expires_at: string;
 }
 

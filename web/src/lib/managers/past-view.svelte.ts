@@ -163,9 +163,11 @@ export class PastView {
         if (this.status === "scrubbing") this.player?.show(event.run, event.frame);
         break;
       case "gap":
+        this.player?.flush();
         this.gap = { fromMs: event.fromUs / 1000, toMs: event.toUs / 1000, cause: event.cause };
         break;
       case "end":
+        this.player?.flush();
         this.hasEnded = true;
         break;
       case "waiting":

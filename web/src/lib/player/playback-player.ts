@@ -2,7 +2,11 @@
  * A recorded picture in a video element: plays, steps and shows key frames while a finger moves along the timeline.
  *
  * Media time is wall time less a constant (wall-map.ts), so gaps are real holes in the buffer; they are skipped when the
- * position reaches one, and `onGap` has told why by then.
+ * position reaches one.
+ *
+ * A live chunk claims to last a second. A browser that seeks shows the first picture that lasts until the moment asked for,
+ * so with that claim it shows one up to a second too early. Here the next chunk comes at once: each waits for it and then
+ * claims the true distance.
  */
 import { claimDuration, compositionOffset } from "./boxes";
 import { type AttachedSource, attachSource } from "./media-source";
@@ -11,10 +15,10 @@ import { Track } from "./track";
 import { MediaOrigin, WallMap } from "./wall-map";
 import type { MediaFrame, Run } from "./wire";
 
-/** Up to here all pictures come; above, key frames only. */
-export const ALL_PICTURES_UP_TO = 4;
-/** Key frames alone must bridge the distance to the next: ten-second GOPs exist ("smart codecs"). */
-const KEY_FRAME_CLAIM_S = 12;
+/** What the last picture before a hole or the end claims to last. */
+const LAST_CLAIM_S = 1;
+/** Key frames sent alone must bridge the distance to the next: ten-second GOPs exist ("smart codecs"). */
+const LONGEST_CLAIM_S = 12;
 const STEP_MS = 100;
 
 export interface PlaybackPlayerOptions {
@@ -29,11 +33,15 @@ export class PlaybackPlayer {
   private attached: AttachedSource | null = null;
   private track: Track | null = null;
   private run: Run | null = null;
+  private waiting: MediaFrame | null = null;
   private sound: SoundPlayer | null = null;
   private seekToUs: number | null = null;
   private isPaused = false;
   private speedNow = 1;
   private steps = 0;
+  /** Media time of the picture that is really on the screen: a browser may show the next one some milliseconds early. */
+  private shownS: number | null = null;
+  private pictureRequest = 0;
   private readonly timer: ReturnType<typeof setInterval>;
 
   constructor(
@@ -43,6 +51,7 @@ export class PlaybackPlayer {
     video.muted = true;
     video.playsInline = true;
     this.timer = setInterval(() => this.step(), STEP_MS);
+    this.followPictures();
   }
 
   useSound(sound: SoundPlayer | null): void {
@@ -53,12 +62,15 @@ export class PlaybackPlayer {
   expect(atUs: number): void {
     this.seekToUs = atUs;
     this.run = null;
+    this.waiting = null;
+    this.shownS = null;
     this.wall.clear();
     this.track?.clear();
     this.sound?.clear();
   }
 
   startRun(run: Run): void {
+    this.flush();
     this.run = run;
     if (!this.attached) this.attach();
     this.track!.startRun(run.codec, this.origin.timestampOffset(run), run.init);
@@ -67,12 +79,17 @@ export class PlaybackPlayer {
   push(frame: MediaFrame): void {
     const { run, track } = this;
     if (!run || !track) return;
+    if (this.waiting) this.append(this.waiting, frame.decodeTime - this.waiting.decodeTime);
+    this.waiting = frame;
     const mediaS = this.origin.secondsAt(run, frame.decodeTime + compositionOffset(frame.chunk));
-    const claimS = this.speedNow > ALL_PICTURES_UP_TO ? KEY_FRAME_CLAIM_S : 1;
-    claimDuration(frame.chunk, claimS * run.timescale);
     this.wall.add(mediaS, frame);
-    track.append(frame.chunk);
     if (this.seekToUs !== null) this.arrive(mediaS, frame.wallUs, this.seekToUs);
+  }
+
+  /** No further chunk follows the last one: it goes in as it is. */
+  flush(): void {
+    if (this.waiting && this.run) this.append(this.waiting, LAST_CLAIM_S * this.run.timescale);
+    this.waiting = null;
   }
 
   /** Shows one key frame and stays on it. */
@@ -81,6 +98,7 @@ export class PlaybackPlayer {
     this.expect(frame.wallUs);
     this.startRun(run);
     this.push(frame);
+    this.flush();
   }
 
   set speed(speed: number) {
@@ -102,7 +120,7 @@ export class PlaybackPlayer {
   /** Goes to the picture before or after this one; false at the end of what is buffered. */
   stepPicture(step: -1 | 1): boolean {
     this.pause();
-    const toS = this.wall.neighbour(this.video.currentTime, step);
+    const toS = this.wall.neighbour(this.shownS ?? this.video.currentTime, step);
     if (toS === null) return false;
     this.video.currentTime = toS + 0.0005; // inside the picture, not on the rounded border of the one before
     return true;
@@ -114,9 +132,25 @@ export class PlaybackPlayer {
 
   close(): void {
     clearInterval(this.timer);
+    if (this.pictureRequest) this.video.cancelVideoFrameCallback(this.pictureRequest);
     this.track?.close();
     this.attached?.detach();
     this.attached = null;
+  }
+
+  private followPictures(): void {
+    if (!("requestVideoFrameCallback" in this.video)) return;
+    this.pictureRequest = this.video.requestVideoFrameCallback((_, picture) => {
+      this.shownS = picture.mediaTime;
+      this.followPictures();
+    });
+  }
+
+  private append(frame: MediaFrame, ticks: number): void {
+    const { run, track } = this;
+    if (!run || !track) return;
+    claimDuration(frame.chunk, Math.max(1, Math.min(LONGEST_CLAIM_S * run.timescale, ticks)));
+    track.append(frame.chunk);
   }
 
   private attach(): void {

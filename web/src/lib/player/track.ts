@@ -27,13 +27,18 @@ export class Track {
   private queue: Operation[] = [];
   private freed = false;
   private isClosed = false;
+  private isOpen = false;
 
   constructor(
     private readonly source: MediaSource,
     private readonly element: HTMLMediaElement,
     private readonly options: TrackOptions,
   ) {
-    source.addEventListener("sourceopen", () => this.pump());
+    // By the event and not by readyState, which is "open" a moment before: the source is still being set up then.
+    source.addEventListener("sourceopen", () => {
+      this.isOpen = true;
+      this.pump();
+    });
   }
 
   /** Chunks after this belong to a run of that codec whose decode time zero is shown at `offsetS`. */
@@ -80,7 +85,7 @@ export class Track {
   }
 
   private pump(): void {
-    if (this.isClosed || this.source.readyState === "closed") return;
+    if (this.isClosed || !this.isOpen || this.source.readyState === "closed") return;
     while (this.queue.length > 0 && !this.buffer?.updating) {
       const operation = this.queue[0]!;
       try {
