@@ -1,12 +1,14 @@
 """Writes `docs/reference/` from the code: settings, API, problems, log events. `--check` only says what is stale."""
 
 import argparse
+import contextlib
 import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import incamera
 from incamera.app import SOCKETS, create_api
@@ -131,12 +133,16 @@ def explain(error: type[IncameraError]) -> str:
 
 
 def _sentence(error: type[IncameraError]) -> str:
-    parameters = list(inspect.signature(error).parameters.values())
-    required = [one for one in parameters if one.default is inspect.Parameter.empty and one.kind is not one.VAR_KEYWORD]
-    try:
-        return str(error(*("…" for one in required if one.kind is not one.KEYWORD_ONLY)))
-    except Exception:  # noqa: BLE001 - an error that computes with its data needs a docstring
-        return ""
+    parameters = inspect.signature(error).parameters.values()
+    required = [
+        one
+        for one in parameters
+        if one.default is one.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+    ]
+    for stand_in in ("…", Path("…"), 1, 1.0):  # whatever the sentence does with its data
+        with contextlib.suppress(TypeError, ValueError, AttributeError):
+            return str(error(*(stand_in for _ in required)))
+    return ""
 
 
 def _subclasses(error: type[IncameraError]) -> Iterator[type[IncameraError]]:
@@ -145,8 +151,8 @@ def _subclasses(error: type[IncameraError]) -> Iterator[type[IncameraError]]:
         yield from _subclasses(subclass)
 
 
-def _routes(routes: object) -> Iterator[object]:
-    for route in routes:  # type: ignore[attr-defined]
+def _routes(routes: Iterable[Any]) -> Iterator[Any]:
+    for route in routes:
         if hasattr(route, "endpoint") and getattr(route, "methods", None):
             yield route
         yield from _routes(getattr(getattr(route, "original_router", None), "routes", ()))

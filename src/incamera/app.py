@@ -39,6 +39,7 @@ from incamera.devices import (
     CoverService,
     DeviceFeed,
     DevicePlans,
+    DeviceRemoved,
     DeviceService,
     DeviceServices,
     EdgeAdmission,
@@ -398,6 +399,7 @@ async def assemble(
     playback = PlaybackService(database=database, recorder=recorder, live=live, clock=clock)
     devices = assemble_devices(core, accounts, edges, uplinks, [live_viewings(live), recorded_viewings(playback)])
     devices.removal.on_erase(live.erase_device)
+    events.subscribe(DeviceRemoved, lambda removed: forget_channels(core.hub, removed))
     await recorder.start()
     stack.push_async_callback(recorder.stop)
     stack.push_async_callback(live.close)
@@ -410,6 +412,7 @@ async def assemble(
         targets=retention_targets(core, recorder, devices),
         is_time_agreed=time_agreement(directory.path / privacy_commands.TIME_AGREED_FILE),
     )
+    recorder.hold_to(lambda: retention.require_running("B5.record"))
     return Features(accounts, live, recorder, playback, uplinks, devices, DeviceSigns(plans), retention)
 
 
@@ -430,6 +433,12 @@ def assemble_devices(
         viewings.add_source(source)
     feed = DeviceFeed(database=database, clock=clock, events=events, accounts=accounts, devices=devices, viewers=hub)
     return DeviceServices(devices, removal, edges, covers, viewings, feed)
+
+
+def forget_channels(hub: Hub, removed: DeviceRemoved) -> None:
+    """Nothing of a removed device stays in memory."""
+    for channel_id in removed.channel_ids:
+        hub.forget_channel(channel_id)
 
 
 def live_viewings(live: LiveService) -> ViewingSource:

@@ -83,7 +83,6 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--no-edge", dest="edge", action="store_false", default=None, help="start no edge on this machine"
     )
-    serve.add_argument("--privacy-file", metavar="FILE", help="the operator's facts for the privacy notice")
     serve.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
     serve.set_defaults(run=_serve)
 
@@ -97,6 +96,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ledger-file", metavar="FILE", help="where the list of destroyed keys is kept, apart from backups"
     )
+    parser.add_argument("--privacy-file", metavar="FILE", help="the operator's facts for the privacy notice")
 
 
 def _add_care(commands: Any) -> None:

@@ -26,6 +26,8 @@ class SignInRefused(AccountError):
 
 
 class TooManyAttempts(AccountError):
+    """Too many tries; wait as long as `Retry-After` says."""
+
     status: ClassVar[int] = 429
 
     def __init__(self, wait: timedelta) -> None:

@@ -17,6 +17,8 @@ class InvalidRange(PlaybackError):
 
 
 class RangeTooLong(PlaybackError):
+    """A timeline covers a limited stretch; ask for a shorter range."""
+
     status = 422
 
     def __init__(self, longest: timedelta) -> None:

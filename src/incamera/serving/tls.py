@@ -2,7 +2,7 @@
 
 The own CA signs one server certificate for the names and addresses of this machine and renews it while serving starts.
 Its private key stays in `DATA/tls` with mode 0600 and signs nothing else: the CA is limited to these names by X.509
-name constraints, so that trusting it risks nothing but this server. ADR: `docs/decisions/0041-tls.md`.
+name constraints, so that trusting it risks nothing but this server. ADR: `docs/decisions/tls.md`.
 """
 
 import hashlib
