@@ -146,6 +146,20 @@ async def test_many_guesses_at_the_same_moment_count_as_many(server: Server) -> 
     assert sum(answer.status_code == 401 for answer in answers) <= 5
 
 
+@pytest.mark.req("X-09")
+async def test_a_crowd_is_turned_away_without_being_held_against_it(server: Server) -> None:
+    async with server.client() as client:
+        await server.set_up(client)
+    clients = [server.client(address=f"10.0.{number}.1") for number in range(45)]
+    body = {"email": "who@example.org", "password": "guess"}
+    answers = await asyncio.gather(*(client.post("/api/v1/sign-in", json=body) for client in clients))
+    for client in clients:
+        await client.aclose()
+    assert {answer.status_code for answer in answers} <= {401, 503}
+    async with server.client(address="10.9.9.9") as owner:
+        assert (await owner.post("/api/v1/sign-in", json={"email": EMAIL, "password": PASSWORD})).status_code == 200
+
+
 async def test_a_session_given_from_outside_is_not_adopted(server: Server) -> None:
     async with server.client() as client:
         await server.set_up(client)

@@ -81,6 +81,7 @@ def tries(count: int, *, account: bool, address: bool, result: AttemptResult = A
         (tries(60, account=True, address=True), 890, 900),
         (tries(4, account=True, address=True, result=AttemptResult.STARTED), 0, 0),
         (tries(9, account=True, address=True, result=AttemptResult.STARTED), 30, 32),
+        (tries(60, account=True, address=True, result=AttemptResult.NOT_JUDGED), 0, 0),
         (tries(20, account=False, address=True), 0, 0),
         (tries(26, account=False, address=True), 60, 64),  # one address, many accounts
         (tries(50, account=True, address=False), 0, 0),

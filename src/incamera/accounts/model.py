@@ -148,6 +148,7 @@ class AttemptResult(StrEnum):
     STARTED = "started"
     REFUSED = "refused"
     SIGNED_IN = "signed_in"
+    NOT_JUDGED = "not_judged"  # the server was too busy to look at the password: nobody learned anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ _LONGEST_ACCOUNT_WAIT: Final = timedelta(seconds=30)
 
 def wait_before_attempt(attempts: Sequence[Attempt], now: datetime) -> timedelta:
     """How long this address must wait before it may try this account; grows with every failure of the last hour."""
-    recent = sorted((it for it in attempts if it.at > now - ATTEMPT_WINDOW), key=lambda it: it.at)
+    judged = (it for it in attempts if it.result is not AttemptResult.NOT_JUDGED)
+    recent = sorted((it for it in judged if it.at > now - ATTEMPT_WINDOW), key=lambda it: it.at)
     pair = _failures_since_success([it for it in recent if it.same_account and it.same_address])
     address = [it for it in recent if it.same_address and it.result != AttemptResult.SIGNED_IN]
     account = [it for it in recent if it.same_account and it.result != AttemptResult.SIGNED_IN]

@@ -134,7 +134,9 @@ SECURITY_MONITORING = Activity(
     seed="B.2",
     since="2026.1",
     name=Text(fr="Surveiller les connexions", en="Watching over sign-ins"),
-    summary=Text(fr="Freiner ceux qui essaient des mots de passe.", en="Slow down whoever tries out passwords."),
+    summary=Text(
+        fr="Freiner ceux qui tentent de deviner un mot de passe.", en="Slow down whoever tries out passwords."
+    ),
     refusal=Text(
         fr="Une opposition est examinée : sans ces traces, un compte peut être deviné.",
         en="An objection is weighed: without these traces an account can be guessed.",

@@ -15,6 +15,7 @@ from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import quote
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,6 +28,7 @@ from incamera.accounts.errors import (
     SetupDone,
     SetupLinkRefused,
     SignInRefused,
+    TooBusyForPasswords,
     TooManyAttempts,
     WrongPassword,
 )
@@ -197,11 +199,17 @@ class AccountService:
                 raise TooManyAttempts(wait)
             attempt_id = await repository.add_attempt(db, account_tag, address_tag, now)
             known = await repository.find_credentials(db, account_tag)
-        is_right = await self._passwords.check(password, known.password_hash if known else None)
-        result = AttemptResult.SIGNED_IN if is_right else AttemptResult.REFUSED
+        try:
+            is_right = await self._passwords.check(password, known.password_hash if known else None)
+        except TooBusyForPasswords:
+            await self._settle(attempt_id, AttemptResult.NOT_JUDGED)
+            raise
+        await self._settle(attempt_id, AttemptResult.SIGNED_IN if is_right else AttemptResult.REFUSED)
+        return known if is_right else None
+
+    async def _settle(self, attempt_id: UUID, result: AttemptResult) -> None:
         async with open_session(self._database, "B2.security_monitoring") as db:
             await repository.set_attempt_result(db, attempt_id, result)
-        return known if is_right else None
 
     async def _end_former(self, db: AsyncSession, token: str | None) -> None:
         former = await repository.find_session(db, _token_hash(token)) if token else None
