@@ -41,6 +41,7 @@ async def test_a_silent_line_is_noticed_and_nothing_is_lost(edge: RunningEdge, s
         await edge.stop()
 
 
+@pytest.mark.slow
 async def test_on_a_slow_line_live_skips_to_sync_samples_and_the_rest_comes_later(
     edge: RunningEdge, server: UplinkServer, camera: Camera
 ) -> None:
@@ -60,6 +61,7 @@ async def test_on_a_slow_line_live_skips_to_sync_samples_and_the_rest_comes_late
         await edge.stop()
 
 
+@pytest.mark.slow
 async def test_a_full_spool_drops_its_oldest_and_says_why(
     edge: RunningEdge, server: UplinkServer, camera: Camera
 ) -> None:
@@ -87,6 +89,7 @@ async def test_a_full_spool_drops_its_oldest_and_says_why(
     assert first.wall_us - newest > 500_000
 
 
+@pytest.mark.slow
 async def test_a_full_disk_drops_the_oldest_and_recording_goes_on(
     small_disk: Path, server: UplinkServer, camera: Camera
 ) -> None:

@@ -115,6 +115,7 @@ async def test_after_a_kill_recording_resumes_within_five_seconds(
     assert server.spans_of()[1].opened.gap_cause is GapCause.EDGE_RESTARTED
 
 
+@pytest.mark.slow
 async def test_what_a_killed_edge_had_spooled_is_not_lost(
     tmp_path: Path, server: UplinkServer, cameras: SimulatedCameras
 ) -> None:
@@ -123,7 +124,7 @@ async def test_what_a_killed_edge_had_spooled_is_not_lost(
     program = await Program.start(*arguments)
     await server.until(lambda: len(server.chunks()) > 20, timeout_s=20)
     await server.stop()
-    await asyncio.sleep(6)
+    await asyncio.sleep(5)
     await program.end(signal.SIGKILL)
     newest_us = server.chunks()[-1].wall_us
 
@@ -135,7 +136,7 @@ async def test_what_a_killed_edge_had_spooled_is_not_lost(
 
     chunks = server.chunks()
     kept_s = (chunks[-1].wall_us - newest_us) / 1e6
-    assert kept_s > 2.0, "at most the last few seconds were in memory only"
+    assert kept_s > 1.0, "at most the last few seconds were in memory only"
     times = [frame.decode_time for frame in chunks]
     assert all(0 < later - earlier <= 7200 for earlier, later in itertools.pairwise(times))
 

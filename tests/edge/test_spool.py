@@ -84,13 +84,38 @@ def test_a_span_goes_to_the_disk_and_comes_back(tmp_path: Path) -> None:
     assert frame[1] == b"picture 5"
 
 
+def test_a_file_with_a_stretch_left_out_is_read_back_right(tmp_path: Path) -> None:
+    span = a_span()
+    span.file = folder(tmp_path).create("1", KEY)
+
+    def spill() -> None:
+        assert span.file is not None
+        records, end, with_close = span.records_to_spill()
+        span.file.append(records)
+        span.spilled(end, with_close)
+
+    fill(span, 10)
+    span.file.append([span.open_message()])
+    spill()
+    fill(span, 10)
+    span.release(14)  # acknowledged while it was in memory only
+    spill()
+    span.closed_by = GapCause.EDGE_STOPPED
+    spill()
+
+    span.restart(17)
+    span.stage(span.read_ahead())
+    frame = span.frame(17)
+    assert frame is not None
+    assert frame[1] == b"picture 7"
+
+
 def test_the_next_life_reads_sealed_records_that_the_server_opens(tmp_path: Path) -> None:
     span = a_span()
     fill(span, 12)
     span.closed_by = GapCause.EDGE_STOPPED
     file = folder(tmp_path).create("1", KEY)
     file.append(span.records_to_spill()[0])
-    file.close()
 
     [former] = SpoolDirectory(tmp_path / "spool").open()
     sealed = former.read(0, 1 << 20)
@@ -119,7 +144,7 @@ def test_a_torn_tail_is_left_out(tmp_path: Path, torn_bytes: int) -> None:
 
 def test_what_is_not_ours_or_empty_goes(tmp_path: Path) -> None:
     directory = folder(tmp_path)
-    directory.create("1", KEY).close()
+    directory.create("1", KEY)
     (tmp_path / "spool" / "2.spool").write_bytes(b"something else" * 20)
 
     assert SpoolDirectory(tmp_path / "spool").open() == []

@@ -92,7 +92,7 @@ class Courier:
         self._spilling = asyncio.Lock()
         self._is_memory_full = asyncio.Event()
         self._last_status = (0.0, -1)
-        self._said_full_at_s = -_SAY_AGAIN_S
+        self._said_at_s: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.last_trouble = GapCause.LINE_LOST  # why a span last stopped being live: what the one after it says
 
@@ -453,11 +453,15 @@ class Courier:
         if victim is None:
             return False
         self._drop(victim, GapCause.SPOOL_FULL)
-        now_s = self._clock.monotonic()
-        if now_s - self._said_full_at_s >= _SAY_AGAIN_S:
-            self._said_full_at_s = now_s
-            log.warning("edge.spool_full", says="What waits for the server does not fit any more; the oldest is lost.")
+        self._warn("edge.spool_full", "What waits for the server does not fit any more; the oldest is lost.")
         return True
+
+    def _warn(self, event: str, says: str) -> None:
+        """Says it, at most once a minute."""
+        now_s = self._clock.monotonic()
+        if now_s - self._said_at_s.get(event, -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
+            self._said_at_s[event] = now_s
+            log.warning(event, says=says)
 
     def _send_forgotten_again(self) -> None:
         if self._link is None:
@@ -532,7 +536,7 @@ class Courier:
         """Whether to try again: on a full disk, as long as something older could be dropped."""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return self._drop_oldest(lambda parcel: parcel.disk_bytes > 0 and parcel is not span)
-        log.warning("edge.spool_write_failed", problem=error.strerror)
+        self._warn("edge.spool_write_failed", f"The spool cannot be written: {error.strerror}.")
         return False
 
     # --- status, helpers --------------------------------------------------------------------------------------------

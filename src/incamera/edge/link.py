@@ -32,9 +32,9 @@ _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 
 @dataclass(frozen=True, slots=True)
 class CertificateExpectation:
-    """What the server's certificate must be: one with this SHA-256 (or its start), else one this machine trusts."""
+    """What the server's certificate must be: one with such a SHA-256 (or its start), else one this machine trusts."""
 
-    sha256_prefix: str  # hexadecimal, lower case; empty: only the machine's trust counts
+    sha256_prefixes: tuple[str, ...]  # hexadecimal, lower case; none: only the machine's trust counts
 
 
 @dataclass(slots=True)
@@ -266,8 +266,8 @@ def _certificate(link: Link) -> bytes:
 
 
 def _is_expected(certificate: bytes, expectation: CertificateExpectation) -> bool:
-    prefix = expectation.sha256_prefix
-    return bool(prefix) and hmac.compare_digest(hashlib.sha256(certificate).hexdigest()[: len(prefix)], prefix)
+    digest = hashlib.sha256(certificate).hexdigest()
+    return any(hmac.compare_digest(digest[: len(prefix)], prefix) for prefix in expectation.sha256_prefixes)
 
 
 async def _is_trusted(address: ServerAddress, certificate: bytes) -> bool:

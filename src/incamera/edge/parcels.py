@@ -113,8 +113,9 @@ class Parcel(ABC):
 class Span(Parcel):
     """An ordered piece of one run of one stream.
 
-    A recorded span keeps its chunks until they are acknowledged: in memory, or from its start on in a spool file. One
-    that is only watched keeps them until they are sent.
+    A recorded span keeps its chunks until they are acknowledged, in memory or in a spool file. What was acknowledged
+    before it was written is missing in the file, so that is made of stretches. One that is only watched keeps chunks
+    until they are sent.
     """
 
     def __init__(self, opened: StreamOpen, *, is_recorded: bool, started_s: float) -> None:
@@ -133,9 +134,10 @@ class Span(Parcel):
         self.memory: dict[int, OutChunk] = {}
         self.memory_bytes = 0
         self.file: SpoolFile | None = None
-        self.file_first = 0  # sequence of the file's first chunk, which is its record 1
+        self._pieces: list[tuple[int, int]] = []  # (sequence, record number) where each stretch in the file begins
         self.spilled_end = opened.first_sequence  # sequences below it are on the disk or acknowledged
         self.is_close_spilled = False
+        self._spill_first = 0  # of the batch that is being written
         self._staged: dict[int, OutChunk] = {}
 
     @property
@@ -210,9 +212,8 @@ class Span(Parcel):
     def records_to_spill(self) -> tuple[list[SpoolRecord], int, bool]:
         """What is in memory only, as records; the sequence after them; and whether the span's close is among them."""
         records: list[SpoolRecord] = []
-        first = self.spilled_end
+        first = self._spill_first = self.spilled_end
         if self.file is None:
-            self.file_first = first
             records.append(msgspec.structs.replace(self.opened, is_backlog=True, first_sequence=first))
         for sequence in range(first, self._end):
             chunk = self.memory[sequence]
@@ -223,6 +224,9 @@ class Span(Parcel):
 
     def spilled(self, end: int, with_close: bool) -> int:
         """Everything below `end` is durable on the disk; how many bytes of memory that freed."""
+        assert self.file is not None
+        count = self.file.record_count - (end - self._spill_first) - (1 if with_close else 0)
+        self._pieces.append((self._spill_first, count))
         freed = 0
         for sequence in range(self.spilled_end, end):
             chunk = self.memory.pop(sequence, None)
@@ -234,7 +238,8 @@ class Span(Parcel):
 
     def read_ahead(self) -> dict[int, OutChunk]:
         assert self.file is not None
-        number = self.cursor - self.file_first + 1
+        sequence, first_record = max(piece for piece in self._pieces if piece[0] <= self.cursor)
+        number = first_record + self.cursor - sequence
         chunks: dict[int, OutChunk] = {}
         for record in self.file.read(number, READ_BYTES):
             if isinstance(record, MediaFrame):

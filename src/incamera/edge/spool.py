@@ -45,21 +45,24 @@ class SpoolKey:
 
 
 class SpoolFile:
-    """A file of this life: records can be added and read back by number."""
+    """A file of this life: records can be added and read back by number. Holds no descriptor between calls."""
 
     def __init__(self, path: Path, key: SpoolKey) -> None:
         header = SpoolFileHeader(os.urandom(SALT_BYTES), key.wrapped)
         self.path = path
         self._cipher = RecordCipher(key.key, header.salt)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._offsets: list[int] = []
         self.size_bytes = 0
         try:
-            self._write([render_file_header(header)])
+            self._write([render_file_header(header)], os.O_CREAT | os.O_EXCL)
             sync_folder(path.parent)
         except OSError:
             self.delete()
             raise
+
+    @property
+    def record_count(self) -> int:
+        return len(self._offsets)
 
     def append(self, records: Sequence[SpoolRecord]) -> None:
         """Adds records and makes them durable; on OSError (a full disk) the file is as it was."""
@@ -78,11 +81,11 @@ class SpoolFile:
         """Records from `number` on: at least one, then as many as `max_bytes` hold. Raises SpoolUnreadable, OSError."""
         if number >= len(self._offsets):
             raise SpoolUnreadable(f"there is no record {number} yet")
-        start = self._offsets[number]
-        last = number
+        start, last = self._offsets[number], number
         while last + 1 < len(self._offsets) and self._end(last + 1) - start <= max_bytes:
             last += 1
-        data = os.pread(self._descriptor, self._end(last) - start, start)
+        with self.path.open("rb", buffering=0) as file:
+            data = os.pread(file.fileno(), self._end(last) - start, start)
         records: list[SpoolRecord] = []
         for index in range(number, last + 1):
             sealed = data[self._offsets[index] - start + _LENGTH_BYTES : self._end(index) - start]
@@ -90,30 +93,25 @@ class SpoolFile:
         return records
 
     def delete(self) -> None:
-        """Closes the file and removes it."""
-        with suppress(OSError):
-            os.close(self._descriptor)
         self.path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Leaves the file on the disk for the next life."""
-        with suppress(OSError):
-            os.close(self._descriptor)
 
     def _end(self, number: int) -> int:
         return self._offsets[number + 1] if number + 1 < len(self._offsets) else self.size_bytes
 
-    def _write(self, parts: list[bytes]) -> None:
-        data = b"".join(parts)
-        written = 0
+    def _write(self, parts: list[bytes], flags: int = 0) -> None:
+        data = memoryview(b"".join(parts))
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
         try:
+            written = 0
             while written < len(data):
-                written += os.pwrite(self._descriptor, memoryview(data)[written:], self.size_bytes + written)
-            os.fdatasync(self._descriptor)
+                written += os.pwrite(descriptor, data[written:], self.size_bytes + written)
+            os.fdatasync(descriptor)
         except OSError:
             with suppress(OSError):
-                os.ftruncate(self._descriptor, self.size_bytes)
+                os.ftruncate(descriptor, self.size_bytes)
             raise
+        finally:
+            os.close(descriptor)
         self.size_bytes += len(data)
 
 

@@ -108,6 +108,8 @@ class Uplink:
         self._is_closing = False
         if not self._identity.is_enrolled and code is None:
             raise EnrolmentCodeMissing
+        if self._identity.is_enrolled and self._identity.server != str(address):
+            log.info("edge.server_moved", says="The server is looked for at another address than last time.")
         tools.courier.prepare_key(self._identity.spool_public_key)
 
     async def run(self) -> None:
@@ -165,9 +167,10 @@ class Uplink:
             link.abort()
 
     def _expected_certificate(self) -> CertificateExpectation:
-        if self._identity.is_enrolled:
-            return CertificateExpectation(self._identity.certificate_sha256)
-        return CertificateExpectation(self._code.fingerprint_prefix if self._code else "")
+        """The one we know, and the one that a code in a person's hand vouches for."""
+        known = self._identity.certificate_sha256 if self._identity.is_enrolled else ""
+        given = "" if self._code is None else self._code.fingerprint_prefix
+        return CertificateExpectation(tuple(prefix for prefix in (known, given) if prefix))
 
     def answer_hello(self, hello: Hello, certificate_sha256: bytes) -> Message:
         """Proves who this edge is, or enrols it."""
