@@ -1,9 +1,10 @@
 """Time to the first picture of a camera that somebody watches already, at random moments of its GOP.
 
 `socket_*`: from connect() to the last byte of the first sync sample, over 20 joins; tickets are fetched before, as a
-page does. `live_delay_p50_ms`: from the picture's arrival at the edge to its full receipt here, on one machine.
-`browser_median_ms`: from opening a fresh socket to the first picture that Chromium presents, where the web app is
-built and Chromium is there. Peer: node-media-server over HTTP-FLV in the same run.
+page does. `socket_cold_ms`: the same for a camera that sends nothing because nobody watches. `live_delay_p50_ms`: from
+a picture's arrival at the edge to its full receipt here, on one machine. `browser_median_ms`: from the click on a
+camera of the wall to its first presented picture, where the web app is built and Chromium is there. Peer:
+node-media-server over HTTP-FLV in the same run.
 
     ./dev bench ttff [--joins 20] [--browser-joins 5]
 """
@@ -44,7 +45,8 @@ def run(options: Sequence[str]) -> Report:
     with clip_cameras(1) as addresses, our_server() as server:
         channel_id = add_camera(server, addresses[0], mode="live")
         wait_until_online(server)
-        words = iter(tickets(server, channel_id, given["joins"] + 2))
+        words = iter(tickets(server, channel_id, given["joins"] + 3))
+        report.add("socket_cold_ms", _first_sync_sample(server.port, next(words)), "ms")
         with _live(server.port, next(words)) as first:
             for _ in first.messages():
                 break  # the stream is warm now and stays so: this viewer remains
