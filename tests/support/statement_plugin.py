@@ -4,15 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from incamera.app import make_registry
-from incamera.privacy.operator_file import household
+from incamera.privacy.registry import Registry
 from tests.support.statements import StatementCheck, statement_check
+
+
+def _whole_registry() -> Registry:
+    from incamera.app import make_registry
+    from incamera.privacy.operator_file import household
+
+    return make_registry(household())
 
 
 @pytest.fixture(scope="session")
 def statements() -> Iterator[StatementCheck]:
     """All statements of this run, judged by the registry of the whole program."""
-    with statement_check(make_registry(household())) as check:
+    with statement_check(_whole_registry) as check:
         yield check
 
 

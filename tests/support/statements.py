@@ -5,9 +5,10 @@ compiles nothing twice and trusts nobody: it looks at each statement on its way 
 runs for, and compares the personal columns it names with what these activities own or reuse.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -22,9 +23,13 @@ from incamera.privacy.sessions import current_activities
 class StatementCheck:
     """Violations seen so far: (activities, column, datum)."""
 
-    registry: Registry
+    make_registry: Callable[[], Registry]  # called with the first statement of an activity: most tests have none
     violations: set[tuple[tuple[str, ...], str, str]] = field(default_factory=set)
     seen: int = 0
+
+    @cached_property
+    def registry(self) -> Registry:
+        return self.make_registry()
 
     def look(self, context: Any) -> None:
         """Judges one statement on its way to the database."""
@@ -38,7 +43,7 @@ class StatementCheck:
             if address in self.registry.addresses and address not in allowed:
                 self.violations.add((activities, column_name(column), address))
 
-    @property
+    @cached_property
     def _known(self) -> frozenset[str]:
         return frozenset(activity.id for activity in self.registry.in_force)
 
@@ -48,9 +53,9 @@ class StatementCheck:
 
 
 @contextmanager
-def statement_check(registry: Registry) -> Iterator[StatementCheck]:
+def statement_check(make_registry: Callable[[], Registry]) -> Iterator[StatementCheck]:
     """Records the statements of every engine of this process."""
-    check = StatementCheck(registry)
+    check = StatementCheck(make_registry)
 
     def listen(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, context: Any, _many: bool) -> None:
         if getattr(context, "compiled", None) is not None:

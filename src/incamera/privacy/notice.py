@@ -30,7 +30,6 @@ _WHO: Final = {
 }
 _IN_MEMORY: Final = Text(fr="non conservé ({} en mémoire)", en="not stored ({} in memory)")
 _AT_MOST: Final = Text(fr="{} au plus", en="{} at most")
-_AFTER: Final = Text(fr="{0} + {1}", en="{0} + {1}")
 _LATEST: Final = Text(fr="dans votre navigateur, {} au plus", en="in your browser, {} at most")
 _NOBODY: Final = Text(fr="personne", en="nobody")
 _ELSEWHERE: Final = Text(fr="comme dans l’usage d’origine", en="as in the activity they come from")
@@ -198,10 +197,10 @@ def _keep(registry: Registry, activity: Activity, keep: Keep, language: str) -> 
 
 def _period(activity: Activity, keep: Keep, maximum: str | None, language: str) -> str:
     if maximum is None:
-        words = vocabulary.events()[keep.until or ""][language]
+        event = vocabulary.events()[keep.until or ""]
         if keep.grace is None:
-            return words
-        return _AFTER.in_language(language).format(words, render_duration(keep.grace, language))
+            return event[language]
+        return f"{render_duration(keep.grace, language)} {event[f'after_{language}']}"
     duration = render_duration(maximum, language)
     stores = {activity.datum(key).store for key in keep.data}
     pattern = _IN_MEMORY if keep.action == "drop" else _LATEST if stores == {"client"} else _AT_MOST

@@ -51,7 +51,7 @@ RECORD = Activity(
         Datum(key="sound", term="incam:AudioRecording", default="off", required=False, special_risk=True),
         Datum(key="recording_index", term="incam:RecordingIndex"),
         Datum(key="channel_id", term="incam:DeviceIdentifier"),
-        Datum(key="segment_path", term="pd:UID"),
+        Datum(key="segment_path", term="incam:RecordingPath"),
     ),
     reuses=(Reuse(datum="B3.device_add/device_serial"),),
     keep=(

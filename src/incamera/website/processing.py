@@ -41,7 +41,7 @@ K_SESSION_COOKIE: Final = Activity(
     basis=Basis(term=CONTRACT),
     data=(
         Datum(
-            key="session_cookie", term="incam:SessionIdentifier", source="dpv:DataControllerDataSource", store="client"
+            key="session_cookie", term="incam:SessionToken", source="dpv:DataControllerDataSource", store="client"
         ),
     ),
     keep=(Keep(data=("session_cookie",), max="P30D", ceiling="P30D", clock="client:set_at"),),
