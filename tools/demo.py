@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, folder: Path, children: "Children") -> No
     children.start(
         "cameras",
         re.compile(r"^ready rtsp://\S+/garage/sub$", re.MULTILINE),
-        *("-m", "incamera.edge.simulated", "--port", str(notes.camera_port)),
+        *("-m", "incamera.edge.simulated", "--no-counter", "--port", str(notes.camera_port)),
         *("--password", f"demo:{notes.camera_password}"),
     )
     output = children.start(

@@ -31,6 +31,12 @@ def test_every_scene_moves_and_counts(name: str) -> None:
     assert changed.any(axis=(1, 2)).all(), "something moves all the time"
 
 
+def test_pictures_for_people_carry_no_counter() -> None:
+    picture = ScenePainter(get_scene("garden", 0.5), "GARDEN", has_counter=False).paint(NOON, 41)
+
+    assert counter.read(picture.luma) is None
+
+
 def test_painting_on_leaves_nothing_behind() -> None:
     painter = ScenePainter(get_scene("garden", 0.5), "GARDEN")
     for step in range(60):

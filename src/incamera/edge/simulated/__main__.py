@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from incamera.edge.simulated.cameras import DEMO_CAMERAS, SimulatedCamera
 from incamera.edge.simulated.profiles import HABITS
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         cameras = [SimulatedCamera.parse(text) for text in options.camera] or list(DEMO_CAMERAS)
+        cameras = [replace(camera, has_counter=not options.no_counter) for camera in cameras]
         asyncio.run(_serve(options.port, cameras, options.password))
     except IncameraError as error:
         print(error, file=sys.stderr)  # noqa: T201
@@ -37,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"garden, porch, yard, garage; profiles {', '.join(HABITS)}, joined by '+'",
     )
     parser.add_argument("--password", metavar="USER:PASSWORD", help="demand digest authentication")
+    parser.add_argument("--no-counter", action="store_true", help="leave out the machine-readable picture number")
     return parser
 
 

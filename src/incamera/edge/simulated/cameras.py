@@ -31,6 +31,7 @@ class SimulatedCamera:
     scene: str = ""
     caption: str = ""
     sound: SoundCodec | None = "aac"
+    has_counter: bool = True  # the machine-readable number of each picture; a demo for people does without
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -131,7 +131,7 @@ class VideoFeed(Feed):
         with _DRAWING:
             if is_small not in self._painters:
                 scene = get_scene(self._camera.scene_name, self._width(is_small) / 1280)
-                self._painters[is_small] = ScenePainter(scene, self._camera.title)
+                self._painters[is_small] = ScenePainter(scene, self._camera.title, has_counter=self._camera.has_counter)
 
     def _width(self, is_small: bool) -> int:
         return self._size[0] * 3 // 4 if is_small else self._size[0]

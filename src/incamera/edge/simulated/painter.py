@@ -21,8 +21,9 @@ Box = tuple[int, int, int, int]
 class ScenePainter:
     """Paints a scene at moments that mostly go forward. `name` in capitals of the Latin alphabet."""
 
-    def __init__(self, scene: Scene, name: str) -> None:
+    def __init__(self, scene: Scene, name: str, *, has_counter: bool = True) -> None:
         self._scene = scene
+        self._has_counter = has_counter
         self._name = name
         self._sky = Mask.of(scene.sky)
         self._lit: Picture | None = None
@@ -47,7 +48,8 @@ class ScenePainter:
         self._touched.append(captions.write_top_right(picture, self._name))
         clock = f"{moment:%Y-%m-%d  %H:%M:%S}.{moment.microsecond // 1000:03d}"
         self._touched.append(captions.write_bottom_left(picture, clock))
-        self._draw_counter(picture, number)
+        if self._has_counter:
+            self._draw_counter(picture, number)
         return picture
 
     def _prepare_backdrop(self, second: float) -> Picture:
