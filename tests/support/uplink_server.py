@@ -126,6 +126,8 @@ class UplinkServer:
         epoch: int = 1,
         url: str = "rtsp://127.0.0.1/",
         channels: int = 1,
+        username: str = "",
+        password: str = "",
     ) -> None:
         """Changes the desired state and tells every edge."""
         streams = [DesiredStream(stream=StreamKind.MAIN, mode=mode, is_watched=is_watched)]
@@ -137,7 +139,7 @@ class UplinkServer:
                 DesiredChannel(
                     channel_id=UUID(int=CHANNEL.int + number),
                     epoch=epoch,
-                    source=RtspSource(url=url),
+                    source=RtspSource(url=url, username=username, password=password),
                     streams=tuple(streams),
                 )
                 for number in range(channels)
