@@ -277,7 +277,7 @@ class Incamera:
         address = ServerAddress(public_url(settings, port), bindings.fingerprint)
         features = await assemble(core, foundation.directory, bindings, lambda: address, stack)
 
-        media = SocketServer(SocketPolicy(trusted_proxies=settings.behind_proxy))
+        media = SocketServer(SocketPolicy(trusted_proxies=settings.behind_proxy, public_url=settings.public_url))
         media.add_route(LIVE_PATH, features.live.make_socket)
         media.add_route(PLAYBACK_PATH, features.playback.make_socket)
         media.add_route(UPLINK_PATH, features.uplinks.make_socket, is_for_browsers=False)
@@ -534,7 +534,7 @@ def public_url(settings: Settings, port: int) -> str:
 
 def guarded(api: FastAPI, settings: Settings, repeats: RepeatGuard) -> ASGIApp:
     """The API behind its guards; `serving.guards` draws their order."""
-    api.mount("/", WebApp(WEB_FOLDER))
+    api.router.default = WebApp(WEB_FOLDER)  # after every route, so that a wrong method is 405 and not a page
     is_plain = settings.transport is Transport.PLAIN_LOOPBACK
     name = urlsplit(settings.public_url).hostname if settings.public_url else None
     names = LOOPBACK_NAMES | ({settings.host} - {"localhost"}) | ({name} if name else set())

@@ -47,7 +47,10 @@ class Machine(Echo):
 
 @pytest.fixture
 async def sockets() -> SocketServer:
-    server = SocketServer(SocketPolicy(trusted_proxies=(ipaddress.ip_network("127.0.0.1/32"),), max_per_address=3))
+    policy = SocketPolicy(
+        trusted_proxies=(ipaddress.ip_network("127.0.0.1/32"),), max_per_address=3, public_url="https://public.example"
+    )
+    server = SocketServer(policy)
     server.add_route("/media/echo", Echo)
     server.add_route("/uplink/echo", Machine, is_for_browsers=False)
     return server
@@ -83,6 +86,7 @@ async def test_other_sockets_go_through_asgi(server: Serving) -> None:
         ("/media/echo", {"Origin": "null"}, 403),
         ("/media/echo", {"Origin": "https://cam.example", "X-Forwarded-Proto": "http"}, 403),
         ("/uplink/echo", {"Origin": "http://127.0.0.1"}, 403),
+        ("/uplink/echo", {"Origin": "https://public.example"}, 403),
     ],
 )
 async def test_other_origins_are_refused(server: Serving, path: str, headers: dict[str, str], status: int) -> None:
@@ -99,6 +103,7 @@ async def test_other_origins_are_refused(server: Serving, path: str, headers: di
     [
         {},
         {"Origin": "https://cam.example", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "cam.example:443"},
+        {"Origin": "https://public.example", "Host": "inner:8080"},
     ],
 )
 async def test_the_own_origin_is_let_in_also_behind_a_proxy(server: Serving, headers: dict[str, str]) -> None:

@@ -47,6 +47,7 @@ class SocketPolicy:
     max_connections: int = 20_000
     max_per_address: int = 200  # an IPv6 client counts by its /64
     trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-* headers are believed
+    public_url: str | None = None  # an origin that is ours whatever Host a proxy passes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class SocketServer:
         upgrade = websocket.parse_upgrade_request(head)
         request = self._describe(upgrade, transport)
         route = self._routes[request.path]
-        _check_origin(route, request, self._host(upgrade.headers, transport))
+        _check_origin(route, request, self._host(upgrade.headers, transport), self._policy.public_url)
         address = _counted_address(request.client_address)
         self._check_limits(address)
 
@@ -255,13 +256,15 @@ class _UpgradeProtocol(asyncio.Protocol):
             self._transport.set_protocol(self._inner)
 
 
-def _check_origin(route: _Route, request: SocketRequest, host: str) -> None:
+def _check_origin(route: _Route, request: SocketRequest, host: str, public_url: str | None) -> None:
     """Browsers always send an Origin with a WebSocket and no page can forge it (RFC 6455 clause 10.2)."""
     origin = request.headers.get("origin")
     if origin is None:
         return  # not a browser; what it may see, its ticket or key decides
     if not route.is_for_browsers:
         raise _Refused(HTTPStatus.FORBIDDEN, "not_for_browsers", "This address is for edges, not for web pages.")
+    if origin == public_url:
+        return
     scheme = "https" if request.is_secure else "http"
     parts = urlsplit(origin)
     same_host = _without_default_port(parts.netloc.lower(), scheme) == _without_default_port(host.lower(), scheme)
