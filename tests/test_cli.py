@@ -85,6 +85,18 @@ def test_read_only_directory(tmp_path: Path) -> None:
     _assert_refused(_incamera(tmp_path, "serve", "--data", str(tmp_path / "file"), "--port", "0"), "cannot be written")
 
 
+def test_database_that_is_none_and_server_that_is_off(tmp_path: Path) -> None:
+    serve = ("serve", "--data", str(tmp_path / "data"), "--port", "0", "--no-edge")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"postgresql://nobody:sw0rdfish@127.0.0.1:{probe.getsockname()[1]}/none"
+        done = _incamera(tmp_path, *serve, "--database", address)
+    _assert_refused(done, "does not answer")
+    assert "sw0rdfish" not in done.stderr
+    (tmp_path / "data" / "incamera.db").write_bytes(b"no database" * 1000)
+    _assert_refused(_incamera(tmp_path, *serve), "cannot be opened")
+
+
 def test_check_without_a_data_directory(tmp_path: Path) -> None:
     for command in ("check", "backup"):
         _assert_refused(_incamera(tmp_path, command, "--data", str(tmp_path / "none")), "no data directory")

@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"incamera: {error.strerror or error}{place}; nothing more was done.", file=sys.stderr)
+        return 1
     except ModuleNotFoundError as error:
         extra = "edge" if given[:1] == ["edge"] else "server"
         print(

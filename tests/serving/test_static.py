@@ -22,7 +22,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     (tmp_path.parent / "secret").write_text("secret")
     api = FastAPI()
     add_problem_handlers(api)
-    api.mount("/", WebApp(tmp_path))
+    api.router.default = WebApp(tmp_path)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=api), base_url="http://localhost") as http:
         yield http
 

@@ -17,9 +17,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from incamera.kit.errors import IncameraError
+from incamera.serving.bounded_http import BoundedHttp
 
 STOP_S: Final = 4.0
-_HEADER_BYTES: Final = 32 * 1024
 
 
 class PortTaken(IncameraError):
@@ -89,7 +89,7 @@ class Listener:
         options: dict[str, Any] = {} if tls is None else {"ssl_context_factory": lambda _config, _default: tls}
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedHttp,
             ws=websockets,
             lifespan="off",
             log_config=None,

@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from incamera.kit.errors import IncameraError
 from incamera.storage.database import Database
@@ -27,6 +28,21 @@ class NewerDatabase(IncameraError):
         )
 
 
+class DatabaseUnusable(IncameraError):
+    """The database cannot be opened; the sentence never carries its address, which may hold a password."""
+
+    status = 500
+
+    def __init__(self, database: Database, error: Exception) -> None:
+        if database.is_sqlite:
+            text = "The database file in the data directory cannot be opened; check the disk, or restore a backup."
+        elif isinstance(error, OSError):
+            text = "The database server does not answer; start it, or check the address in --database."
+        else:
+            text = "The database server refused us; check user, password and name in --database."
+        super().__init__(text)
+
+
 def head() -> str:
     """The newest revision this program knows."""
     revision = ScriptDirectory.from_config(config()).get_current_head()
@@ -35,9 +51,12 @@ def head() -> str:
 
 
 async def current(database: Database) -> str | None:
-    """The revision of the database; None for an empty one."""
-    async with database.engine.connect() as connection:
-        return await connection.run_sync(_current)
+    """The revision of the database; None for an empty one. Raises DatabaseUnusable."""
+    try:
+        async with database.engine.connect() as connection:
+            return await connection.run_sync(_current)
+    except (OSError, DBAPIError) as error:
+        raise DatabaseUnusable(database, error) from error
 
 
 async def upgrade(
