@@ -136,6 +136,40 @@ async def test_a_grantee_sees_neither_addresses_nor_viewers_nor_other_channels(s
     assert {answer.status_code for target, answer in other.items() if "channel_id" in target} == {404}
 
 
+@pytest.mark.req("B3-04")
+async def test_a_grantee_who_may_configure_cannot_move_a_camera_to_an_edge_of_their_own(server: Household) -> None:
+    edge = await server.local_edge()
+    async with server.client() as owner, server.client() as friend:
+        await server.set_up(owner)
+        friend_id = await server.another_account(friend)
+        code = (await friend.post("/api/v1/edges", json={"name": "Lair"})).json()["code"]
+        lair = (await server.admission.enrol(code, a_public_key(), "x")).edge_id
+        device = await add(owner, edge_id=str(edge))
+        grant = Grant(
+            id=new_id(),
+            device_id=UUID(device["id"]),
+            epoch=1,
+            grantee_id=friend_id,
+            permissions=frozenset({Permission.CONFIGURE, Permission.VIEW_LIVE}),
+            channels=None,
+            hours=None,
+            starts_at=server.clock.now(),
+            ends_at=None,
+            look_back=None,
+        )
+        async with open_session(server.database, "B3.device_add") as db:
+            await give_grant(db, grant, server.clock)
+        path = f"/api/v1/devices/{device['id']}"
+        renamed = await friend.patch(path, json={"name": "Renamed by a friend"})
+        moved = await friend.patch(path, json={"edge_id": str(lair)})
+        card = await friend.put(f"{path}/privacy-card", json=CARD)
+        removed = await friend.delete(path)
+
+    assert renamed.json()["name"] == "Renamed by a friend"
+    assert [answer.status_code for answer in (moved, card, removed)] == [404, 404, 404]
+    assert (await server.desk.desired(lair)).channels == (), "the camera's password stays with the owner's edge"
+
+
 async def test_somebody_elses_edge_cannot_be_used_or_removed(server: Household) -> None:
     await server.local_edge()
     async with server.client() as owner, server.client() as stranger:

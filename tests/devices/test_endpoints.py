@@ -158,6 +158,10 @@ async def test_turning_off_stops_capture_and_turning_sound_on_says_so_on_the_car
         assert shown["privacy_card"]["sound"] is True
         assert await server.desk.may_send(edge, channel, StreamKind.AUDIO, 1) is None
 
+        muted = await owner.put(f"/api/v1/devices/{device['id']}/privacy-card", json=CARD | {"sound": False})
+        assert muted.json()["channels"][0]["sound"] is False, "a card that says nothing is heard turns sound off"
+        assert await server.desk.may_send(edge, channel, StreamKind.AUDIO, 1) == "not_wanted"
+
         await owner.patch(f"/api/v1/channels/{channel}", json={"mode": "off"})
         assert await server.desk.may_send(edge, channel, StreamKind.MAIN, 1) == "not_wanted"
         assert (await server.desk.desired(edge)).channels == ()

@@ -8,6 +8,7 @@ declare_log_events(
     {
         "edge.camera_failed": ("channel_id",),
         "edge.camera_fault": ("channel_id", "detail", "fault"),
+        "edge.camera_state": ("channel_id", "says", "state"),
         "edge.confined": ("holds", "missing"),
         "edge.connected": ("says",),
         "edge.decoder_died": ("says",),
@@ -17,7 +18,9 @@ declare_log_events(
         "edge.server_moved": ("says",),
         "edge.snapshot_failed": ("channel_id", "says"),
         "edge.span_refused": ("reason",),
+        "edge.spool_full": ("says",),
         "edge.spool_unreadable": ("problem",),
+        "edge.spool_write_failed": ("says",),
         "edge.spooling": ("waiting_bytes",),
         "edge.stopped": (),
         "edge.unexpected_message": ("kind",),

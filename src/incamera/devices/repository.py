@@ -398,6 +398,17 @@ async def set_channel_wishes(
     )
 
 
+async def mute(db: AsyncSession, device_id: UUID) -> list[UUID]:
+    """Turns sound off everywhere on this device; returns the channels that had it on."""
+    statement = (
+        update(ChannelRow)
+        .where(ChannelRow.device_id == device_id, ChannelRow.sound.is_(True))
+        .values(sound=False)
+        .returning(ChannelRow.id)
+    )
+    return list((await db.scalars(statement)).all())
+
+
 async def cap_keep(db: AsyncSession, device_id: UUID, ceiling: timedelta) -> None:
     """No channel of this device keeps longer than the ceiling from now on."""
     await db.execute(

@@ -268,11 +268,18 @@ class DeviceService:
         return await self._changed(db, actor, device_id, fields)
 
     async def set_card(self, db: AsyncSession, actor: Actor, device_id: UUID, card: PrivacyCard) -> ShownDevice:
-        """Replaces the privacy card. Where public space is seen, nothing is kept longer than the ceiling for it."""
-        access = await self._open(db, actor, device_id)
+        """Replaces the privacy card: the owner's own statement, so nobody else may.
+
+        Where public space is seen, nothing is kept longer than the ceiling for it; where it says that nothing is heard,
+        sound is turned off.
+        """
+        access = await self._open_as_owner(db, actor, device_id)
         key = await self._vault.epoch_key(device_id, access.epoch)
         await repository.set_card(db, device_id, card, _new_sign_code(), key)
         await repository.cap_keep(db, device_id, keep_ceiling(card))
+        if not card.sound:
+            for channel_id in await repository.mute(db, device_id):
+                self._tell(db, SoundTurnedOff(channel_id))
         return await self._changed(db, actor, device_id, ["privacy_card"])
 
     async def change_channel(
@@ -309,8 +316,8 @@ class DeviceService:
         return await self._changed(db, actor, access.device_id, ["source"])
 
     async def move(self, db: AsyncSession, actor: Actor, device_id: UUID, edge_id: UUID) -> ShownDevice:
-        """Another edge looks after the device from now on."""
-        await self._open(db, actor, device_id)
+        """Another edge looks after the device from now on. It learns the camera's password: for the owner only."""
+        await self._open_as_owner(db, actor, device_id)
         former, chosen = await repository.get_edge_of(db, device_id), await self._edges.choose(db, actor, edge_id)
         await repository.set_edge(db, device_id, chosen)
         after_commit(db, lambda: self._uplinks.refresh_desired(former))
@@ -318,6 +325,12 @@ class DeviceService:
 
     async def _open(self, db: AsyncSession, actor: Actor, device_id: UUID) -> Access:
         return await access_device(db, actor, device_id, Permission.CONFIGURE, self._clock)
+
+    async def _open_as_owner(self, db: AsyncSession, actor: Actor, device_id: UUID) -> Access:
+        access = await self._open(db, actor, device_id)
+        if not access.is_owner:
+            raise NotFound
+        return access
 
     async def _changed(self, db: AsyncSession, actor: Actor, device_id: UUID, fields: Sequence[str]) -> ShownDevice:
         await repository.add_change(db, device_id, fields, self._clock.now())
