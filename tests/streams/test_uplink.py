@@ -415,6 +415,48 @@ async def test_a_stream_turned_off_is_cut_before_any_consumer(uplink: Uplink) ->
     assert len(listener.chunks) == len(uplink.recorder.writers[0].frames) == 1
 
 
+async def test_a_camera_turned_off_is_shown_as_off(uplink: Uplink) -> None:
+    edge, listener = await uplink.edge(), Listener()
+    uplink.hub.subscribe(StreamKey(CHANNEL, StreamKind.MAIN), listener)
+    await edge.say(CameraStatus(channel_id=CHANNEL, state=CameraState.ONLINE, since_us=5))
+    await eventually(lambda: listener.states)
+
+    uplink.registry.mode = StreamMode.OFF
+    uplink.directory.refresh_desired(edge.edge_id)
+
+    await eventually(lambda: listener.states[-1].state is CameraState.OFF)
+
+
+async def test_recording_turned_off_goes_on_live(uplink: Uplink) -> None:
+    edge, listener = await uplink.edge(), Listener()
+    uplink.hub.subscribe(StreamKey(CHANNEL, StreamKind.MAIN), listener)
+    _, start = await edge.open()
+    await edge.send(start.index, 0)
+    await eventually(lambda: listener.chunks)
+
+    uplink.registry.mode = StreamMode.LIVE
+    uplink.directory.refresh_desired(edge.edge_id)
+    await edge.receive(Desired)
+    await edge.receive(Desired)
+    await edge.send(start.index, 1)
+    await eventually(lambda: len(listener.chunks) == 2)
+
+    assert uplink.recorder.writers[0].closed is GapCause.TURNED_OFF
+    assert len(uplink.recorder.writers[0].frames) == 1
+
+
+async def test_a_picture_from_the_future_gets_the_present_time(uplink: Uplink) -> None:
+    edge, listener = await uplink.edge(), Listener()
+    uplink.hub.subscribe(StreamKey(CHANNEL, StreamKind.MAIN), listener)
+    _, start = await edge.open()
+    ahead = MediaFrame(start.index, True, False, 0, 0, 0, SystemClock().now_us() + 60_000_000, b"early")
+    await edge.line.send(render_media_frame_header(ahead) + ahead.chunk)
+    await eventually(lambda: listener.chunks)
+
+    assert abs(listener.chunks[0].wall_us - SystemClock().now_us()) < 5_000_000
+    assert uplink.recorder.writers[0].frames[0].wall_us == listener.chunks[0].wall_us
+
+
 async def test_someone_watching_is_told_to_the_edge_at_once(uplink: Uplink) -> None:
     edge = await uplink.edge()
 
