@@ -163,11 +163,12 @@ class Edge:
 
     async def receive(self, kind: type[Wanted]) -> Wanted:
         """The next message of that kind; others before it are passed over."""
-        while True:
-            text = await self.line.recv()
-            message = parse_server_message(text.encode() if isinstance(text, str) else text)
-            if isinstance(message, kind):
-                return message
+        async with asyncio.timeout(10):
+            while True:
+                text = await self.line.recv()
+                message = parse_server_message(text.encode() if isinstance(text, str) else text)
+                if isinstance(message, kind):
+                    return message
 
     async def say(self, message: Message) -> None:
         await self.line.send(render_message(message).decode())
@@ -436,8 +437,7 @@ async def test_recording_turned_off_goes_on_live(uplink: Uplink) -> None:
 
     uplink.registry.mode = StreamMode.LIVE
     uplink.directory.refresh_desired(edge.edge_id)
-    await edge.receive(Desired)
-    await edge.receive(Desired)
+    assert (await edge.receive(Desired)).channels[0].streams[0].mode is StreamMode.LIVE
     await edge.send(start.index, 1)
     await eventually(lambda: len(listener.chunks) == 2)
 
