@@ -30,7 +30,7 @@ def test_the_notice_in_words_and_for_machines() -> None:
 def test_the_record_as_a_sheet_in_the_order_of_the_form() -> None:
     head, first, *_ = told("record", "--language", "fr").lstrip("\ufeff").splitlines()
     assert head.startswith("Référence;Nom du traitement;Date de création;Responsable;")
-    assert first.startswith("B0.people_in_view;Personnes filmées;2026.1;household;")
+    assert first.startswith("B0.people_in_view;Personnes filmées;2026.1;le foyer qui tient ce serveur;")
 
 
 def test_the_difference_to_a_version_is_classified() -> None:

@@ -46,7 +46,7 @@ class Table(HTMLParser):
     def handle_data(self, data: str) -> None:
         for _, field in self._open:
             if field is not None and self._row is not None:
-                self._row[field][-1] += data
+                self._row[field][-1] += data.replace("\u00a0", " ")
 
 
 @pytest.mark.req("V-05")

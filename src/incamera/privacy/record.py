@@ -25,6 +25,7 @@ _KEYS: Final = (
     "id", "name", "since", "controller", "dpo", "representative", "purposes", "basis", "subjects", "data", "special",
     "keep", "recipients", "transfers", "measures",
 )  # fmt: skip
+_HOUSEHOLD: Final = {"fr": "le foyer qui tient ce serveur", "en": "the household that runs this server"}
 _NO: Final = {"fr": "non", "en": "no"}
 _NONE: Final = {"fr": "aucun", "en": "none"}
 
@@ -43,7 +44,7 @@ def render_record(registry: Registry, language: str) -> list[dict[str, Any]]:
                 "id": row.id,
                 "name": row.name,
                 "since": row.since,
-                "controller": names or [operator.deployment.role],
+                "controller": names or [_HOUSEHOLD[language]],
                 "dpo": officers,
                 "representative": representatives,
                 "purposes": list(row.purposes),

@@ -1,5 +1,6 @@
 """Draws the public pages: notice, evidence, record, one camera, its sign. Values in, HTML out."""
 
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,8 @@ AUDIENCES: Final[Mapping[str, frozenset[str]]] = {
 _RIGHTS: Final = ("A15", "A20", "A16", "A17", "A18", "A21", "A7-3", "A22", "A77")
 _RECORDING: Final = "B5.record/recording"
 _SHOWN_CHANGES: Final = 12
+_BETWEEN_TAGS: Final = re.compile(r">[^<]+<")
+_BEFORE_SIGN: Final = re.compile(r" (?=[:;?!»])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ def render_notice_page(registry: Registry, language: str, *, version: str, who: 
         version=version,
         notice=notice,
         rows=shown,
+        names={row.id: row.name for row in notice.rows},
         who=who if who in AUDIENCES else "",
         audiences=_audiences(notice),
         operator=registry.operator,
@@ -136,7 +140,13 @@ def render_sign_page(registry: Registry, sign: CameraSign, language: str, *, cod
 def _render(template: str, language: str, *, path: str, **values: Any) -> str:
     words = texts()[language]
     other = words["other"]
-    return environment().get_template(template).render(t=words, language=language, other=other, path=path, **values)
+    page = environment().get_template(template).render(t=words, language=language, other=other, path=path, **values)
+    return _BETWEEN_TAGS.sub(lambda text: _typeset(text[0]), page) if language == "fr" else page
+
+
+def _typeset(text: str) -> str:
+    """French puts a space before these signs, and no line may end there."""
+    return _BEFORE_SIGN.sub("\u00a0", text).replace("« ", "«\u00a0")
 
 
 def _audiences(notice: Notice) -> list[str]:
