@@ -48,6 +48,10 @@ async def any_account(db: AsyncSession) -> bool:
     return bool(await db.scalar(select(exists(select(AccountRow.id)))))
 
 
+async def count_accounts(db: AsyncSession) -> int:
+    return await db.scalar(select(func.count()).select_from(AccountRow).where(AccountRow.closed_at.is_(None))) or 0
+
+
 async def add_account(
     db: AsyncSession, account: Account, *, email_tag: bytes, password_hash: str, notice_version: str, key: ScopeKey
 ) -> None:

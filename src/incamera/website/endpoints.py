@@ -27,6 +27,7 @@ router = APIRouter(tags=["website"])
 _PUBLIC: Final = no_activity("a public page, the same for everybody; nothing is kept of its readers")
 _NO_CACHE: Final = {"cache-control": "no-cache"}
 _SESSION_COOKIE: Final = "__Host-session"
+_FEW_PEOPLE: Final = 5
 
 
 def _registry(request: Request) -> Registry:
@@ -120,20 +121,23 @@ async def get_security_contact(request: Request, registry: KnownRegistry) -> Res
 @router.get("/privacy/evidence", response_class=HTMLResponse)
 @activity("B2.login_terminal")
 async def get_evidence(
-    request: Request, registry: KnownRegistry, language: Language, is_signed_in: IsSignedIn
+    request: Request, db: Db, registry: KnownRegistry, language: Language, is_signed_in: IsSignedIn
 ) -> Response:
     """Declared maximum, oldest item and last run of every retention rule; JSON when asked for by `Accept`.
 
-    Ages and counts of a few people are data about them: they are shown to who is signed in.
+    Ages and counts of fewer than five people are data about them: then only who is signed in sees them.
     """
+    accounts: AccountService = request.app.state.accounts
+    is_public = registry.operator.website.evidence_public and await accounts.count(db) >= _FEW_PEOPLE
+    hidden = not (is_public or is_signed_in)
     engine: RetentionEngine = request.app.state.retention
     evidence = await engine.evidence()
     headers = {"cache-control": "no-store", "vary": "accept, accept-language, cookie"}
     if "application/json" in request.headers.get("accept", ""):
-        rules = [_evidence_json(item, hidden=not is_signed_in) for item in evidence]
+        rules = [_evidence_json(item, hidden=hidden) for item in evidence]
         return JSONResponse({"paused": engine.is_paused, "rules": rules}, headers=headers)
     page = pages.render_evidence_page(
-        registry, evidence, language, now=_clock(request).now(), hidden=not is_signed_in, paused=engine.is_paused
+        registry, evidence, language, now=_clock(request).now(), hidden=hidden, paused=engine.is_paused
     )
     return _html(page, language, headers)
 
