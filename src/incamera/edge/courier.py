@@ -453,15 +453,17 @@ class Courier:
         if victim is None:
             return False
         self._drop(victim, GapCause.SPOOL_FULL)
-        self._warn("edge.spool_full", "What waits for the server does not fit any more; the oldest is lost.")
+        if self._is_time_to_say("spool_full"):
+            log.warning("edge.spool_full", says="What waits for the server does not fit any more; the oldest is lost.")
         return True
 
-    def _warn(self, event: str, says: str) -> None:
-        """Says it, at most once a minute."""
+    def _is_time_to_say(self, what: str) -> bool:
+        """At most once a minute."""
         now_s = self._clock.monotonic()
-        if now_s - self._said_at_s.get(event, -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
-            self._said_at_s[event] = now_s
-            log.warning(event, says=says)
+        if now_s - self._said_at_s.get(what, -_SAY_AGAIN_S) < _SAY_AGAIN_S:
+            return False
+        self._said_at_s[what] = now_s
+        return True
 
     def _send_forgotten_again(self) -> None:
         if self._link is None:
@@ -536,7 +538,8 @@ class Courier:
         """Whether to try again: on a full disk, as long as something older could be dropped."""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return self._drop_oldest(lambda parcel: parcel.disk_bytes > 0 and parcel is not span)
-        self._warn("edge.spool_write_failed", f"The spool cannot be written: {error.strerror}.")
+        if self._is_time_to_say("spool_write_failed"):
+            log.warning("edge.spool_write_failed", says=f"The spool cannot be written: {error.strerror}.")
         return False
 
     # --- status, helpers --------------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ from incamera.protocol.messages import RtspSource
 
 log = structlog.get_logger(__name__)
 
+CODE_VARIABLE: Final = "INCAMERA_EDGE_CODE"  # for services: the command line is legible to everybody on the machine
+
 _MIB: Final = 1024 * 1024
 _LAST_ACKNOWLEDGEMENTS_S: Final = 2.0  # whoever stops us waits 5 s before it kills
 _OPEN_FILES: Final = 4096
@@ -58,9 +60,10 @@ class EdgeOptions:
     @classmethod
     def parse(cls, arguments: argparse.Namespace) -> Self:
         """Raises one of the IncameraErrors that name what is wrong."""
+        code = arguments.code or os.environ.get(CODE_VARIABLE, "")
         return cls(
             address=ServerAddress.parse(arguments.server),
-            code=EnrolmentCode.parse(arguments.code) if arguments.code else None,
+            code=EnrolmentCode.parse(code) if code else None,
             data=Path(arguments.data).expanduser().absolute(),
             ranges=DialRanges.parse(arguments.allow or DEFAULT_RANGES),
             spool=SpoolLimits(arguments.memory_mib * _MIB, arguments.spool_mib * _MIB),

@@ -201,10 +201,11 @@ class Puller:
         if (state, fault) != self._state:
             self._state = (state, fault)
             self._since_us = self._tools.server_clock.now_us()
-            words = FAULT_WORDS.get(fault)
-            (log.info if words is None else log.warning)(
-                "edge.camera_state", channel_id=str(self._channel_id), state=state.value, says=words
-            )
+            channel_id, words = str(self._channel_id), FAULT_WORDS.get(fault)
+            if words is None:
+                log.info("edge.camera_state", channel_id=channel_id, state=state.value)
+            else:
+                log.warning("edge.camera_state", channel_id=channel_id, state=state.value, says=words)
         self._report(
             CameraStatus(
                 channel_id=self._channel_id,
