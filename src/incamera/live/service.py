@@ -63,11 +63,14 @@ class LiveService:
         if not streams or len(set(streams)) != len(streams):
             raise NothingAsked
         parts = [(stream,) for stream in streams] if audience is Audience.LIVE else [tuple(streams)]
+        open_doors = {
+            permission: await access_channel(db, actor, channel_id, permission, self._clock)
+            for permission in _permissions(audience, streams)
+        }
         issued = []
         for part in parts:
-            wanted = _permissions(audience, part)
-            accesses = [await access_channel(db, actor, channel_id, permission, self._clock) for permission in wanted]
-            issued.append((self.tickets.issue(Ticket(audience, actor, tuple(accesses), part)), part))
+            accesses = tuple(open_doors[permission] for permission in _permissions(audience, part))
+            issued.append((self.tickets.issue(Ticket(audience, actor, accesses, part)), part))
         return Issued(issued, self._clock.now() + timedelta(seconds=TICKET_S))
 
     async def erase_device(self, device: DeviceErased) -> None:
