@@ -20,6 +20,7 @@ router = APIRouter(prefix="/api/v1", tags=["playback"])
 
 _DAY: Final = timedelta(days=1)
 _DETAIL: Final = 2000  # as many marks as a wide screen has pixels
+_MOST_DETAIL: Final = 20_000  # bounds the work of one question
 
 
 def _playback(request: Request) -> PlaybackService:
@@ -57,7 +58,8 @@ async def get_timeline(
         raise InvalidRange
     if to_moment - from_moment > LONGEST_RANGE:
         raise RangeTooLong(LONGEST_RANGE)
-    detail_s = resolution_s or (to_moment - from_moment).total_seconds() / _DETAIL
+    range_s = (to_moment - from_moment).total_seconds()
+    detail_s = max(resolution_s or range_s / _DETAIL, range_s / _MOST_DETAIL)
     earliest_us = 0 if access.look_back is None else now_us - round(access.look_back.total_seconds() * 1_000_000)
     first_us, last_us = max(to_us(from_moment), earliest_us), max(to_us(to_moment), earliest_us)
     found = await playback.timeline.read(channel_id, first_us, last_us, round(detail_s * 1_000_000))

@@ -83,19 +83,14 @@ class TimelineReader:
     async def _runs(
         self, index: TimelineIndex, from_us: int, to_us: int, tolerance_us: int
     ) -> dict[StreamKind, list[Stretch]]:
-        islands, ends = await index.islands(from_us, to_us, tolerance_us)
         runs = {}
-        for stream, found in islands.items():
-            stored_ends = [*(it.before_us for it in found[1:]), ends[stream]]
-            stored = [
-                Stretch(it.started_us, end or it.started_us, cause_of_gap(it.end_cause, it.gap_cause))
-                for it, end in zip(found, stored_ends, strict=True)
-            ]
-            written = [
-                Stretch(it.started_us, it.ended_us, it.gap_cause)
-                for it in self._being_written(index.channel_id, stream)
-            ]
-            runs[stream] = merge([*stored, *written], tolerance_us)
+        for stream in StreamKind:
+            stored = await index.islands(stream, from_us, to_us, tolerance_us)
+            written = self._being_written(index.channel_id, stream)
+            stretches = [Stretch(*island) for island in stored]
+            stretches += [Stretch(it.started_us, it.ended_us, it.gap_cause) for it in written]
+            if stretches:
+                runs[stream] = merge(stretches, tolerance_us)
         return runs
 
     async def _gaps(
