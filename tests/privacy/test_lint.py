@@ -103,17 +103,19 @@ def test_log_events_and_their_keys_are_declared(tmp_path) -> None:
 
 
 @pytest.mark.req("K-02")
-def test_client_storage_of_the_web_app_is_declared(tmp_path) -> None:
-    (tmp_path / "app.ts").write_text(
-        'localStorage.setItem("incamera.theme", t)\nlocalStorage.getItem("visitor")\ndocument.cookie = "a=b"\n'
-    )
+def test_client_storage_of_the_web_app_is_declared_and_used(tmp_path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/keys.ts").write_text('export const CLIENT_KEYS = {\n  "incamera.theme": "theme",\n};\n')
+    (tmp_path / "src/app.ts").write_text('localStorage.getItem("visitor")\ndocument.cookie = "a=b"\n')
     with isolated_marks() as marks:
-        ClientKey("incamera.theme", "B4.live_view", WORDS)
+        for name in ("incamera.theme", "incamera.old"):
+            ClientKey(name, "B4.live_view", WORDS)
         registry = a_registry(marks=marks)
-    found = [str(problem).rpartition("app.ts:")[2] for problem in check_client_source(registry, tmp_path)]
+    found = [str(problem).rpartition("/src/")[2] for problem in check_client_source(registry, tmp_path)]
     assert found == [
-        "2: the client key 'visitor' is not declared",
-        "3: cookies are set by the server, through a declared Cookie",
+        "app.ts:1: the client key 'visitor' is not declared",
+        "app.ts:2: cookies are set by the server, through a declared Cookie",
+        "client key incamera.old: is declared, but the web app does not use it",
     ]
 
 

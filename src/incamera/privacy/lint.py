@@ -29,6 +29,8 @@ _CLIENT_KEY: Final = re.compile(
     r"""(localStorage|sessionStorage)\s*\.\s*(?:setItem|getItem|removeItem)\s*\(\s*(['"`])([^'"`$]+)\2"""
     r"""|indexedDB\s*\.\s*open\s*\(\s*(['"`])([^'"`$]+)\4|caches\s*\.\s*open\s*\(\s*(['"`])([^'"`$]+)\6"""
 )
+_KEY_TABLE: Final = re.compile(r"CLIENT_KEYS\s*=\s*\{(.*?)\}", re.DOTALL)
+_TABLE_KEY: Final = re.compile(r"""^\s*["']([^"']+)["']\s*:""", re.MULTILINE)
 _DOCUMENT_COOKIE: Final = re.compile(r"document\s*\.\s*cookie\s*=|cookieStore\s*\.\s*set\b")
 
 
@@ -50,7 +52,7 @@ def check_everything(registry: Registry, app: Any = None, root: Path | None = No
         problems += check_routes(registry, app)
     if root is not None:
         problems += check_log_events(registry, sorted((root / "src/incamera").rglob("*.py")))
-        problems += check_client_source(registry, root / "web/src")
+        problems += check_client_source(registry, root / "web")
     return problems
 
 
@@ -142,20 +144,32 @@ def check_log_events(registry: Registry, files: Iterable[Path]) -> Iterator[Prob
             yield Problem(str(declared[name].place), f"the log event {name!r} is declared, but nothing logs it")
 
 
-def check_client_source(registry: Registry, folder: Path) -> Iterator[Problem]:
+def check_client_source(registry: Registry, web: Path) -> Iterator[Problem]:
     """Every key of localStorage, IndexedDB and the Cache API that the web app uses is declared; none is left over."""
-    if not folder.is_dir():
-        return
+    declared = registry.marks.client_keys
     used: set[str] = set()
-    for file in sorted(path for path in folder.rglob("*") if path.suffix in {".ts", ".svelte", ".js"}):
+    for file in (path for folder in ("src", "public") for path in sorted((web / folder).rglob("*"))):
+        if file.suffix not in {".ts", ".svelte", ".js"} or ".test." in file.name:
+            continue
         text = file.read_text(encoding="utf-8")
-        for match in _CLIENT_KEY.finditer(text):
-            name = match[3] or match[5] or match[7]
+        for name, offset in _client_keys(text):
             used.add(name)
-            if name not in registry.marks.client_keys:
-                yield Problem(_place(file, text, match.start()), f"the client key {name!r} is not declared")
+            if name not in declared:
+                yield Problem(_place(file, text, offset), f"the client key {name!r} is not declared")
         for match in _DOCUMENT_COOKIE.finditer(text):
             yield Problem(_place(file, text, match.start()), "cookies are set by the server, through a declared Cookie")
+    if used:
+        for name in sorted(declared.keys() - used):
+            yield Problem(f"client key {name}", "is declared, but the web app does not use it")
+
+
+def _client_keys(text: str) -> Iterator[tuple[str, int]]:
+    """Keys given to the browser's storage as literals, and those of the app's own table `CLIENT_KEYS = {...}`."""
+    for match in _CLIENT_KEY.finditer(text):
+        yield match[3] or match[5] or match[7], match.start()
+    for table in _KEY_TABLE.finditer(text):
+        for key in _TABLE_KEY.finditer(table[1]):
+            yield key[1], table.start(1) + key.start()
 
 
 def _unknown_activities(

@@ -250,13 +250,21 @@ def _cookies(registry: Registry, language: str) -> tuple[CookieItem, ...]:
             name=key.name,
             purpose=key.purpose.in_language(language),
             kind="functional",
-            lifetime=_lifetime(None if key.max_age_days is None else key.max_age_days * 86_400, language),
+            lifetime=_unused(key.max_age_days, language),
             place=key.store,
             activity=key.activity,
         )
         for _, key in sorted(registry.marks.client_keys.items())
     ]
     return (*cookies, *keys)
+
+
+def _unused(days: int | None, language: str) -> str:
+    """How long a key of client storage stays: so long without use, or as long as that version of the app."""
+    if days is None:
+        return Text(fr="jusqu’à la prochaine version", en="until the next version").in_language(language)
+    pattern = Text(fr="{} sans utilisation", en="{} without use").in_language(language)
+    return pattern.format(render_duration(f"P{days}D", language))
 
 
 def _lifetime(seconds: int | None, language: str) -> str:

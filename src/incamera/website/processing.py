@@ -4,7 +4,7 @@ The shortest good example of a declaration: everything that can be derived is le
 `docs/howto/add-a-personal-field.md` walks through it.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from incamera.privacy import (
     CONTRACT,
@@ -40,9 +40,7 @@ K_SESSION_COOKIE: Final = Activity(
     ),
     basis=Basis(term=CONTRACT),
     data=(
-        Datum(
-            key="session_cookie", term="incam:SessionToken", source="dpv:DataControllerDataSource", store="client"
-        ),
+        Datum(key="session_cookie", term="incam:SessionToken", source="dpv:DataControllerDataSource", store="client"),
     ),
     keep=(Keep(data=("session_cookie",), max="P30D", ceiling="P30D", clock="client:set_at"),),
     recipients=(Recipient(who="subject"),),
@@ -80,9 +78,24 @@ K_PREFERENCES: Final = Activity(
 
 ACTIVITIES: Final = (K_SESSION_COOKIE, K_PREFERENCES)
 
-_LAYOUT: Final = Text(fr="langue, thème et disposition de l’affichage", en="language, theme and layout of the display")
+
+def _client_key(name: str, fr: str, en: str, **options: Any) -> ClientKey:
+    return ClientKey(name, K_PREFERENCES.id, Text(fr=fr, en=en), **options)
+
+
+# `web/src/lib/client-keys.ts` holds the same names; the lint compares.
 CLIENT_KEYS: Final = (
-    ClientKey("incamera.language", "K.preferences", _LAYOUT),
-    ClientKey("incamera.theme", "K.preferences", _LAYOUT),
-    ClientKey("incamera.wall", "K.preferences", _LAYOUT),
+    _client_key("incamera.language", "langue choisie", "language you chose"),
+    _client_key("incamera.theme", "thème clair ou sombre", "light or dark theme"),
+    _client_key("incamera.wall", "quand le mur montre l’image en direct", "when the wall shows live pictures"),
+    _client_key(
+        "incamera.player", "façon de lire l’image, volume du son", "how pictures are played, sound volume"
+    ),
+    _client_key(
+        "incamera-shell-1",
+        "les fichiers de l’application, pour démarrer sans réseau ; jamais une image",
+        "files of the app itself, to start without a network; never a picture",
+        store="cache",
+        max_age_days=None,
+    ),
 )
