@@ -1,8 +1,9 @@
 """Builds the web app into the package, with a Node that comes as a Python package.
 
-Three callers: hatchling, when a wheel is made (`CustomBuildHook`); `./dev`, which runs this file before each command
-and builds only when a source changed; and `./dev lock`, which renews `web/package-lock.json` (`--lock`). The result
-lies in `src/incamera/_web`, which git ignores. An sdist carries it, so that installing one needs no Node.
+Callers: hatchling, when a wheel is made (`CustomBuildHook`); `./dev`, which runs this file before each command and
+builds only when a source changed; `./dev lock`, which renews `web/package-lock.json` (`--lock`); `./dev lint`, which
+checks types and components (`--check`); people who changed the API (`--schema`). The result lies in
+`src/incamera/_web`, which git ignores. An sdist carries it, so that installing one needs no Node.
 """
 
 import hashlib
@@ -72,6 +73,16 @@ def renew_lock(root: Path = ROOT) -> None:
         raise BuildFailed("web/package-lock.json names addresses; web/.npmrc must say omit-lockfile-registry-resolved.")
 
 
+def renew_schema(root: Path = ROOT) -> None:
+    """Writes what the server says of its API to web/openapi.json, and the types of the client that come from it."""
+    command = [sys.executable, "-m", "incamera", "openapi"]
+    described = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    if described.returncode:
+        raise BuildFailed(f"the server could not describe its API: {described.stderr.decode()[-500:]}")
+    (root / "web/openapi.json").write_bytes(described.stdout)
+    run_npm("run", "--silent", "schema", root=root)
+
+
 def run_npm(*arguments: str, root: Path = ROOT) -> None:
     """Runs a script of web/package.json with the same Node, for instance `run_npm("run", "check")`."""
     if not _is_installed(root / "web"):
@@ -138,6 +149,10 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments == ["--lock"]:
             renew_lock()
+        elif arguments == ["--check"]:
+            run_npm("run", "--silent", "check")
+        elif arguments == ["--schema"]:
+            renew_schema()
         elif arguments[:1] == ["--npm"]:
             run_npm(*arguments[1:])
         else:

@@ -145,7 +145,7 @@ def test_camera_is_added_after_its_picture_was_seen(owned: Home) -> None:
         page.get_by_label("Name", exact=True).fill("Porch")
         page.get_by_role("combobox", name="Time zone").select_option("Europe/Paris")
         assert axe_violations(page) == []
-        page.get_by_role("button", name="Next").click()
+        page.get_by_role("button", name="Continue").click()
 
         page.get_by_label("Why do you film?").fill("See who comes to the door")
         page.get_by_label("No, only my own ground").check()

@@ -61,7 +61,7 @@ def open_page(
     theme: Theme = "light",
     is_signed_in: bool = True,
 ) -> Iterator[Page]:
-    """A fresh visitor, signed in as the owner unless told otherwise; at the end nothing may have gone wrong on the page."""
+    """A fresh visitor, signed in as the owner unless told otherwise; at the end nothing may have gone wrong there."""
     context = browser.new_context(
         base_url=url, viewport={"width": width, "height": height}, locale=language, color_scheme=theme
     )

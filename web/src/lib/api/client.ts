@@ -1,8 +1,12 @@
 /**
- * The one way to the server's control API. Same origin, JSON, errors as RFC 9457 problems; no token is ever
- * seen here, the session is an HttpOnly cookie.
+ * The one way to the server's control API: typed by its own description, same origin, JSON, errors as RFC 9457 problems.
+ * No token is ever seen here, the session is an HttpOnly cookie.
+ *
+ *     const device = await answer(api.GET("/api/v1/devices/{device_id}", { params: { path: { device_id: id } } }));
  */
+import createClient from "openapi-fetch";
 import { connection } from "../managers/connection.svelte";
+import type { paths } from "./schema";
 
 /** An answer that is an error. `code` is stable and names it; `detail` is the server's English sentence. */
 export class ApiProblem extends Error {
@@ -10,7 +14,6 @@ export class ApiProblem extends Error {
     readonly status: number,
     readonly code: string,
     readonly detail: string,
-    readonly fields: readonly { at: string; detail: string }[] = [],
   ) {
     super(detail);
   }
@@ -19,38 +22,25 @@ export class ApiProblem extends Error {
 /** The server cannot be reached, or something between gives an answer that is not ours. */
 export class Unreachable extends Error {}
 
-type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+export const api = createClient<paths>({ fetch: send, headers: { Accept: "application/json" } });
 
-interface RequestOptions {
-  readonly body?: unknown;
-  readonly query?: Record<string, string | number>;
-  readonly idempotent?: boolean;
-  readonly signal?: AbortSignal;
+/** The body of a good answer; throws ApiProblem, Unreachable, or AbortError. */
+export async function answer<Body>(sent: Promise<{ data?: Body; error?: unknown; response: Response }>): Promise<Body> {
+  const { data, error, response } = await sent;
+  if (response.ok) return data as Body;
+  throw problemOf(response, error);
 }
 
-/** Sends one request; gives the parsed body, or throws ApiProblem or Unreachable. */
-export async function request<Answer>(method: Method, path: string, options: RequestOptions = {}): Promise<Answer> {
-  const response = await send(method, path, options);
-  if (response.status === 204) return undefined as Answer;
-  if (response.ok) return (await response.json()) as Answer;
-  throw await problemOf(response);
+/** For requests that create: a repeated click, or a retry after a lost answer, must not create twice. */
+export function once(): { "Idempotency-Key": string } {
+  return { "Idempotency-Key": crypto.randomUUID() };
 }
 
-async function send(method: Method, path: string, options: RequestOptions): Promise<Response> {
-  const url = new URL(path, location.origin);
-  for (const [name, value] of Object.entries(options.query ?? {})) url.searchParams.set(name, String(value));
-  const headers: Record<string, string> = { Accept: "application/json" };
-  if (method !== "GET") headers["Content-Type"] = "application/json";
-  // A repeated click or a retry after a lost answer must not create twice.
-  if (options.idempotent) headers["Idempotency-Key"] = crypto.randomUUID();
+async function send(request: Request): Promise<Response> {
+  // The server takes JSON only from changing requests, also where there is nothing to say.
+  if (request.method !== "GET") request.headers.set("Content-Type", "application/json");
   try {
-    const response = await fetch(url, {
-      method,
-      headers,
-      credentials: "same-origin",
-      ...(method === "GET" ? {} : { body: JSON.stringify(options.body ?? {}) }),
-      ...(options.signal ? { signal: options.signal } : {}),
-    });
+    const response = await fetch(request);
     if (isGateway(response)) throw new Unreachable();
     connection.reached();
     return response;
@@ -63,19 +53,11 @@ async function send(method: Method, path: string, options: RequestOptions): Prom
 
 /** A proxy that answers for a server that is down. */
 function isGateway(response: Response): boolean {
-  return response.status >= 502 && response.status <= 504 && !isProblem(response);
+  const isOurs = response.headers.get("Content-Type")?.startsWith("application/problem+json") ?? false;
+  return response.status >= 502 && response.status <= 504 && !isOurs;
 }
 
-function isProblem(response: Response): boolean {
-  return response.headers.get("Content-Type")?.startsWith("application/problem+json") ?? false;
-}
-
-async function problemOf(response: Response): Promise<ApiProblem> {
-  if (!isProblem(response)) return new ApiProblem(response.status, `http_${response.status}`, response.statusText);
-  const problem = (await response.json()) as {
-    code?: string;
-    detail?: string;
-    errors?: { at: string; detail: string }[] | null;
-  };
-  return new ApiProblem(response.status, problem.code ?? "", problem.detail ?? "", problem.errors ?? []);
+function problemOf(response: Response, body: unknown): ApiProblem {
+  const problem = (typeof body === "object" && body !== null ? body : {}) as { code?: string; detail?: string };
+  return new ApiProblem(response.status, problem.code ?? `http_${response.status}`, problem.detail ?? response.statusText);
 }

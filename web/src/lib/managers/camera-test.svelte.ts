@@ -3,8 +3,8 @@
  * that order with the time each usually takes, so the last one waits for the answer instead of pretending to be done.
  */
 import { ApiProblem } from "../api/client";
-import type { ProbeResult } from "../api/model";
-import { type CameraAddress, probeCamera } from "../services/devices";
+import type { CameraAddress, ProbeResult } from "../api/model";
+import { probeCamera } from "../services/devices";
 import { sentenceFor } from "../services/problems";
 
 export const STEPS = ["reach", "sign", "picture"] as const;
@@ -29,7 +29,7 @@ export class CameraTest {
     return this.elapsedMs < USUAL_MS[0] + USUAL_MS[1] ? 1 : 2;
   }
 
-  async run(camera: CameraAddress & { edge_id?: string }): Promise<void> {
+  async run(camera: CameraAddress): Promise<void> {
     this.cancel();
     const abort = new AbortController();
     this.abort = abort;

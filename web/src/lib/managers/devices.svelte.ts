@@ -1,6 +1,6 @@
 /** All devices of the account, kept current by the server's event stream. */
-import { ApiProblem, request, Unreachable } from "../api/client";
-import type { Channel, Device, Page } from "../api/model";
+import { answer, api, ApiProblem, Unreachable } from "../api/client";
+import type { Channel, Device } from "../api/model";
 import { connection } from "./connection.svelte";
 import { session } from "./session.svelte";
 
@@ -108,7 +108,9 @@ async function everyPage(): Promise<Device[]> {
   const all: Device[] = [];
   let cursor: string | null = null;
   do {
-    const page: Page<Device> = await request("GET", "/api/v1/devices", cursor ? { query: { cursor } } : {});
+    const page: { items: Device[]; next: string | null } = await answer(
+      api.GET("/api/v1/devices", { params: { query: { cursor } } }),
+    );
     all.push(...page.items.filter((device) => device.removed_until === null));
     cursor = page.next;
   } while (cursor !== null);

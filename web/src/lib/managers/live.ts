@@ -1,17 +1,14 @@
 /** The page's one live socket, and where playback tickets come from. */
-import { ApiProblem, request } from "../api/client";
+import { answer, api, ApiProblem } from "../api/client";
 import { LiveSocket, type Ticket, TicketRefused } from "../player";
 
-interface Tickets {
-  tickets: { stream: string; ticket: string }[];
-}
+type Stream = "main" | "sub" | "audio";
 
-async function tickets(channelId: string, purpose: "live" | "playback", streams: string[]): Promise<readonly Ticket[]> {
+async function tickets(channelId: string, purpose: "live" | "playback", streams: Stream[]): Promise<readonly Ticket[]> {
   try {
-    const answer = await request<Tickets>("POST", `/api/v1/channels/${channelId}/tickets`, {
-      body: { for: purpose, streams },
-    });
-    return answer.tickets;
+    const path = { channel_id: channelId };
+    const body = { for: purpose, streams };
+    return (await answer(api.POST("/api/v1/channels/{channel_id}/tickets", { params: { path }, body }))).tickets;
   } catch (error) {
     if (error instanceof ApiProblem && error.status < 500 && error.status !== 429) {
       throw new TicketRefused(error.code, error.detail);
@@ -26,7 +23,7 @@ function socketUrl(path: string): string {
 
 export const liveSocket = new LiveSocket({
   url: socketUrl("/media/live"),
-  tickets: (channelId, streams) => tickets(channelId, "live", streams),
+  tickets: (channelId, streams) => tickets(channelId, "live", streams as Stream[]),
 });
 
 addEventListener("online", () => liveSocket.retryNow());
@@ -34,7 +31,7 @@ addEventListener("online", () => liveSocket.retryNow());
 export const playbackUrl = (): string => socketUrl("/media/playback");
 
 /** One ticket that covers picture and, where permitted, sound of a channel's recordings. */
-export async function playbackTicket(channelId: string, streams: string[]): Promise<string> {
+export async function playbackTicket(channelId: string, streams: Stream[]): Promise<string> {
   const [first] = await tickets(channelId, "playback", streams);
   if (!first) throw new TicketRefused("not_found", "");
   return first.ticket;

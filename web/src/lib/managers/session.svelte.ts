@@ -1,5 +1,5 @@
 /** Who is signed in here. */
-import { ApiProblem, request, Unreachable } from "../api/client";
+import { answer, api, ApiProblem, Unreachable } from "../api/client";
 import type { Account, Session } from "../api/model";
 import { readKey } from "../client-keys";
 import { i18n } from "../i18n/i18n.svelte";
@@ -14,7 +14,7 @@ class SessionState {
   /** Asks the server who we are. Never throws: not knowing is a state of its own. */
   async load(): Promise<void> {
     try {
-      this.accept(await request<Session>("GET", "/api/v1/session"));
+      this.accept(await answer(api.GET("/api/v1/session")));
     } catch (error) {
       if (error instanceof Unreachable) this.status = "unreachable";
       else if (error instanceof ApiProblem && error.status === 401) await this.loadAnonymous();
@@ -27,7 +27,7 @@ class SessionState {
     this.server = session.server;
     this.status = "signed_in";
     // A choice made on this browser wins over the account's, until one signs in on a fresh browser.
-    if (readKey("incamera.language") === null) i18n.set(session.account.language);
+    if (readKey("incamera.language") === null) i18n.set(session.account.language === "fr" ? "fr" : "en");
   }
 
   /** The session ended here or on the server. */
@@ -37,7 +37,7 @@ class SessionState {
   }
 
   private async loadAnonymous(): Promise<void> {
-    const { needed } = await request<{ needed: boolean }>("GET", "/api/v1/setup");
+    const { needed } = await answer(api.GET("/api/v1/setup"));
     this.account = null;
     this.status = needed ? "needs_setup" : "anonymous";
   }

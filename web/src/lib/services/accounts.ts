@@ -1,6 +1,7 @@
 /** What people do with their account. */
-import { request } from "../api/client";
-import type { Account, Language, Page, Session, SignedInTerminal } from "../api/model";
+import { answer, api } from "../api/client";
+import type { SignedInTerminal } from "../api/model";
+import type { Language } from "../i18n/i18n.svelte";
 import { devices } from "../managers/devices.svelte";
 import { liveSocket } from "../managers/live";
 import { preferences } from "../managers/preferences.svelte";
@@ -18,15 +19,15 @@ export interface SetUp {
 
 /** Makes the owner's account from the one-time link, and signs in. */
 export async function setUp(command: SetUp): Promise<void> {
-  session.accept(await request<Session>("POST", "/api/v1/setup", { body: command }));
+  session.accept(await answer(api.POST("/api/v1/setup", { body: command })));
 }
 
 export async function signIn(email: string, password: string, remember: boolean): Promise<void> {
-  session.accept(await request<Session>("POST", "/api/v1/sign-in", { body: { email, password, remember } }));
+  session.accept(await answer(api.POST("/api/v1/sign-in", { body: { email, password, remember } })));
 }
 
 export async function signOut(): Promise<void> {
-  await request("POST", "/api/v1/sign-out");
+  await answer(api.POST("/api/v1/sign-out"));
   leave();
 }
 
@@ -38,7 +39,7 @@ export function leave(): void {
 }
 
 export async function saveProfile(change: { nickname?: string | null; language?: Language }): Promise<void> {
-  session.account = await request<Account>("PATCH", "/api/v1/account", { body: change });
+  session.account = await answer(api.PATCH("/api/v1/account", { body: change }));
 }
 
 export async function chooseLanguage(language: Language): Promise<void> {
@@ -47,14 +48,14 @@ export async function chooseLanguage(language: Language): Promise<void> {
 }
 
 export async function listTerminals(): Promise<SignedInTerminal[]> {
-  return (await request<Page<SignedInTerminal>>("GET", "/api/v1/sessions")).items;
+  return (await answer(api.GET("/api/v1/sessions"))).items;
 }
 
-export function endSession(id: string): Promise<void> {
-  return request("DELETE", `/api/v1/sessions/${id}`);
+export async function endSession(id: string): Promise<void> {
+  await answer(api.DELETE("/api/v1/sessions/{session_id}", { params: { path: { session_id: id } } }));
 }
 
 /** Every other session ends; this one goes on. */
-export function changePassword(present: string, wanted: string): Promise<void> {
-  return request("POST", "/api/v1/account/password", { body: { present, new: wanted } });
+export async function changePassword(present: string, wanted: string): Promise<void> {
+  await answer(api.POST("/api/v1/account/password", { body: { current_password: present, new_password: wanted } }));
 }

@@ -1,16 +1,16 @@
 /** The small programs beside the cameras. */
-import { request } from "../api/client";
-import type { Edge, NewEdge, Page } from "../api/model";
+import { answer, api, once } from "../api/client";
+import type { Edge, NewEdge } from "../api/model";
 
 export async function listEdges(): Promise<Edge[]> {
-  return (await request<Page<Edge>>("GET", "/api/v1/edges")).items;
+  return (await answer(api.GET("/api/v1/edges"))).items;
 }
 
 /** A one-time code (15 minutes) and the command that uses it. */
 export function inviteEdge(name: string): Promise<NewEdge> {
-  return request("POST", "/api/v1/edges", { body: { name }, idempotent: true });
+  return answer(api.POST("/api/v1/edges", { body: { name }, headers: once() }));
 }
 
-export function removeEdge(id: string): Promise<void> {
-  return request("DELETE", `/api/v1/edges/${id}`);
+export async function removeEdge(id: string): Promise<void> {
+  await answer(api.DELETE("/api/v1/edges/{edge_id}", { params: { path: { edge_id: id } } }));
 }

@@ -1,0 +1,178 @@
+"""Photographs every page of the web app into docs/guide/: both languages, three widths, light and dark.
+
+./dev shots [--only wall,camera] [--out FOLDER]
+
+Starts the demo in a temporary folder, so the pictures show the product as somebody meets it on the first evening.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tools.browser import NoBrowser, browser_environment, ensure_browser
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDE = ROOT / "docs" / "guide"
+WIDTHS = {360: 780, 834: 1112, 1440: 900}
+LANGUAGES = ("fr", "en")
+THEMES = ("light", "dark")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+START_S = 120
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo."""
+
+    url: str
+    email: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One page: how to get there from the wall."""
+
+    name: str
+    go: Callable[[Page], None]
+    is_signed_in: bool = True
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./dev shots", description=__doc__)
+    parser.add_argument("--only", default="", help="names of pages, separated by commas")
+    parser.add_argument("--out", type=Path, default=GUIDE)
+    options = parser.parse_args()
+    wanted = set(filter(None, options.only.split(",")))
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        executable = ensure_browser()
+    except NoBrowser as error:
+        print(error, file=sys.stderr)
+        return 1
+    with running_demo() as demo, sync_playwright() as playwright:
+        environment: dict[str, str | float | bool] = {**browser_environment(executable)}
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS, env=environment)
+        for shot in SHOTS:
+            if not wanted or shot.name in wanted:
+                photograph(browser, demo, shot, options.out)
+        browser.close()
+    return 0
+
+
+@contextmanager
+def running_demo() -> Iterator[Demo]:
+    """The demo, in a folder that goes with it."""
+    with tempfile.TemporaryDirectory(prefix="incamera-shots-") as folder:
+        command = [sys.executable, "-u", "-m", "tools.demo", "--port", "0", "--data", folder, "--no-open"]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            text = ""
+            while "password" not in text:
+                line = process.stdout.readline()
+                if not line:
+                    raise SystemExit(f"the demo did not start:\n{text}")
+                text += line
+            yield Demo(_find(r"ready (\S+)", text), _find(r"e-mail\s+(\S+)", text), _find(r"password\s+(\S+)", text))
+        finally:
+            process.terminate()
+            process.wait(START_S)
+
+
+def photograph(browser: Browser, demo: Demo, shot: Shot, folder: Path) -> None:
+    """One page in every language, width and theme."""
+    for width, height in WIDTHS.items():
+        for theme in THEMES:
+            for language in LANGUAGES:
+                context = browser.new_context(
+                    base_url=demo.url,
+                    viewport={"width": width, "height": height},
+                    locale={"fr": "fr-FR", "en": "en-GB"}[language],
+                    color_scheme="dark" if theme == "dark" else "light",
+                )
+                page = context.new_page()
+                page.goto("/")
+                if shot.is_signed_in:
+                    _sign_in(page, demo, language)
+                shot.go(page)
+                page.mouse.move(2, 2)
+                page.screenshot(path=folder / f"{shot.name}-{width}-{theme}-{language}.png")
+                context.close()
+        print(f"{shot.name} {width}", flush=True)
+
+
+def _sign_in(page: Page, demo: Demo, language: str) -> None:
+    page.fill("[name=email]", demo.email)
+    page.fill("[name=password]", demo.password)
+    page.click("form button.primary")
+    page.wait_for_selector("a.pic")
+    # The account keeps one language; this browser's own choice wins over it.
+    page.evaluate(
+        "(value) => localStorage.setItem('incamera.language', JSON.stringify({ value, usedAt: Date.now() }))", language
+    )
+    page.reload()
+    page.wait_for_selector("a.pic")
+    page.wait_for_timeout(2500)
+
+
+def _stay(page: Page) -> None:
+    page.wait_for_timeout(300)
+
+
+def _camera(page: Page) -> None:
+    page.click("a.pic >> nth=0")
+    page.wait_for_selector(".lane")
+    page.wait_for_timeout(2500)
+
+
+def _past(page: Page) -> None:
+    _camera(page)
+    for _ in range(4):
+        page.get_by_role("button", name=re.compile("Zoom in on the timeline|Agrandir la frise")).click()
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(2500)
+
+
+def _open(path: str) -> Callable[[Page], None]:
+    def go(page: Page) -> None:
+        page.goto(path)
+        page.wait_for_timeout(1200)
+
+    return go
+
+
+def _device(page: Page) -> None:
+    devices = page.evaluate("fetch('/api/v1/devices').then((response) => response.json())")
+    page.goto(f"/devices/{devices['items'][0]['id']}")
+    page.wait_for_timeout(1200)
+
+
+def _find(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match is not None, text
+    return match[1]
+
+
+SHOTS = (
+    Shot("sign-in", _stay, is_signed_in=False),
+    Shot("wall", _stay),
+    Shot("camera", _camera),
+    Shot("past", _past),
+    Shot("add", _open("/add")),
+    Shot("device", _device),
+    Shot("edges", _open("/edges")),
+    Shot("account", _open("/me")),
+)
+
+if __name__ == "__main__":
+    sys.exit(main())
