@@ -383,18 +383,21 @@ async def assemble(
     accounts_jobs.schedule(core.jobs, accounts)
     plans = DevicePlans(database, vault)
     recorder = Recorder(database, vault, directory.folder("media"), plans, clock, events)
+    desk = EdgeDesk(database=database, vault=vault, clock=clock, events=events)
     uplinks = UplinkDirectory(
         UplinkContext(
             hub=core.hub,
             authenticator=EdgeAdmission(database, clock),
-            registry=EdgeDesk(database=database, vault=vault, clock=clock, events=events),
+            registry=desk,
             recorder=recorder,
             spool_key=vault.spool_private_key(),
             bindings=bindings,
             clock=clock,
         )
     )
-    edges = EdgeService(database=database, vault=vault, clock=clock, connections=uplinks, server=address)
+    edges = EdgeService(
+        database=database, vault=vault, clock=clock, connections=uplinks, server=address, spool_of=desk.spool_of
+    )
     live = LiveService(database=database, vault=vault, hub=core.hub, events=events, clock=clock, sessions=accounts)
     playback = PlaybackService(database=database, recorder=recorder, live=live, clock=clock)
     devices = assemble_devices(core, accounts, edges, uplinks, [live_viewings(live), recorded_viewings(playback)])

@@ -69,7 +69,7 @@ async def test_a_stranger_gets_the_same_bytes_for_foreign_and_for_nothing(server
         unknown = await try_all(nobody, device["id"], channel)
         after = (await owner.get(f"/api/v1/devices/{device['id']}")).json()
 
-    assert len(foreign) == 10, "a new route is tried as well"
+    assert len(foreign) == 11, "a new route is tried as well"
     for target, answer in foreign.items():
         assert answer.status_code == 404, target
         assert answer.content == missing[target].content, target

@@ -6,8 +6,8 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from incamera.protocol.messages import CameraFault, CameraState, CameraStatus, StreamKind, StreamMode
-from tests.support.household import EXIF, Household
+from incamera.protocol.messages import CameraFault, CameraState, CameraStatus, SpoolStatus, StreamKind, StreamMode
+from tests.support.household import EMAIL, EXIF, PASSWORD, Household
 
 CARD = {"purpose": "the front door", "placement": "outdoor", "sees_public_space": False, "sound": False}
 SECRET = "pass-Wort:1"
@@ -182,6 +182,14 @@ async def test_state_is_what_the_edge_says_and_offline_when_the_edge_is(server: 
         shown = (await owner.get(f"/api/v1/devices/{device['id']}")).json()
         assert (shown["state"]["code"], shown["state"]["fault"]) == ("offline", "refused_password")
 
+        await online(server, edge, channel["id"], state=CameraState.OFFLINE, fault=CameraFault.REFUSED_PASSWORD)
+        path = f"/api/v1/channels/{channel['id']}/states"
+        states = (await owner.get(path)).json()["items"]
+        assert [(it["code"], it["fault"]) for it in states] == [("online", None), ("offline", "refused_password")]
+        server.clock.move(days=1, seconds=1)
+        await owner.post("/api/v1/sign-in", json={"email": EMAIL, "password": PASSWORD})
+        assert (await owner.get(path)).json()["items"] == [], "B6-05: a day, no longer"
+
         server.edges.connected.clear()
         await server.desk.disconnected(edge)
         shown = (await owner.get(f"/api/v1/devices/{device['id']}")).json()
@@ -348,3 +356,16 @@ async def test_no_name_address_or_secret_lies_in_the_database(server: Household,
     for text in ("Front door", "192.168.1.20", "/main", "vic-TOR", SECRET, "the front door", "SN-CANARY", "CanaryCam"):
         assert text.encode() not in stored
     assert b"\xff\xd8\xff" not in stored, "the cover is sealed"
+
+
+async def test_an_edge_tells_how_far_behind_it_is(server: Household) -> None:
+    edge = await server.local_edge()
+    async with server.client() as owner:
+        await server.set_up(owner)
+        path = "/api/v1/edges"
+        assert (await owner.get(path)).json()["items"][0]["backlog_bytes"] is None
+        await server.desk.spool_status(edge, SpoolStatus(waiting_bytes=4096, limit_bytes=1 << 20))
+        shown = (await owner.get(path)).json()["items"][0]
+        assert (shown["online"], shown["backlog_bytes"]) == (True, 4096)
+        await server.desk.disconnected(edge)
+        assert (await owner.get(path)).json()["items"][0]["backlog_bytes"] is None

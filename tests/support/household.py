@@ -209,6 +209,7 @@ async def open_household(
         notice_version=lambda: "2026.1",
     )
     events.subscribe(SessionEnded, ended.append)
+    desk = EdgeDesk(database=database, vault=vault, clock=clock, events=events)
     jobs, hub, scripted = JobQueue(database, clock), Hub(clock), ScriptedEdges()
     edges = EdgeService(
         database=database,
@@ -216,6 +217,7 @@ async def open_household(
         clock=clock,
         connections=scripted,
         server=lambda: ServerAddress("https://cam.example.org", "ab" * 32),
+        spool_of=desk.spool_of,
     )
     devices = DeviceService(
         database=database,
@@ -261,7 +263,7 @@ async def open_household(
         hub=hub,
         edges=scripted,
         admission=EdgeAdmission(database, clock),
-        desk=EdgeDesk(database=database, vault=vault, clock=clock, events=events),
+        desk=desk,
         plans=DevicePlans(database, vault),
         services=services,
         ended=ended,

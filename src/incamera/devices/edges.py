@@ -29,6 +29,7 @@ from incamera.devices.repository import PendingCode
 from incamera.kit.clock import Clock
 from incamera.kit.ids import new_id
 from incamera.privacy import after_commit, open_session, purpose
+from incamera.protocol.messages import SpoolStatus
 from incamera.storage.database import Database
 from incamera.storage.vault import Vault
 from incamera.streams import EdgeIdentity, EdgeRefused
@@ -132,9 +133,10 @@ class EdgeService:
         clock: Clock,
         connections: Connections,
         server: Callable[[], ServerAddress],
+        spool_of: Callable[[UUID], SpoolStatus | None],
     ) -> None:
         self._database, self._vault, self._clock = database, vault, clock
-        self._connections, self._server = connections, server
+        self._connections, self._server, self._spool_of = connections, server, spool_of
 
     async def edges(self, db: AsyncSession, actor: Actor) -> Sequence[Edge]:
         """Edges this person may use, the local one first."""
@@ -144,6 +146,11 @@ class EdgeService:
 
     def is_connected(self, edge_id: UUID) -> bool:
         return self._connections.is_connected(edge_id)
+
+    def backlog_bytes(self, edge_id: UUID) -> int | None:
+        """What a connected edge has recorded and could not send yet; None if it has not said."""
+        spool = self._spool_of(edge_id)
+        return None if spool is None else spool.waiting_bytes
 
     async def choose(self, db: AsyncSession, actor: Actor, edge_id: UUID | None) -> UUID:
         """The edge asked for, or the one that is meant when none is named; raises EdgeNotFound or NoEdge."""

@@ -17,6 +17,7 @@ from incamera.devices.schemas import (
     AddDeviceBody,
     ChannelChange,
     ChannelView,
+    ConditionView,
     CoverView,
     DeviceChange,
     DeviceList,
@@ -30,6 +31,7 @@ from incamera.devices.schemas import (
     ProbeView,
     Removed,
     SourceBody,
+    StateList,
     ViewingList,
     ViewingView,
     cover_view,
@@ -177,6 +179,14 @@ async def set_source(
     return _channel_view(shown, channel_id)
 
 
+@router.get("/channels/{channel_id}/states")
+@activity(*DEVICE_ACTIVITIES)
+async def list_states(channel_id: UUID, db: Db, actor: CurrentActor, services: Services) -> StateList:
+    """When the channel went on and off line over the last 24 hours, and why; the oldest first."""
+    conditions = await services.devices.states(db, actor, channel_id)
+    return StateList(items=[ConditionView.of(condition) for condition in conditions])
+
+
 @router.get(
     "/channels/{channel_id}/cover",
     response_class=Response,
@@ -212,7 +222,16 @@ async def refresh_cover(channel_id: UUID, db: Db, actor: CurrentActor, services:
 async def list_edges(db: Db, actor: CurrentActor, services: Services) -> EdgeList:
     """The edges that this person's devices can stand behind, the local one first."""
     edges = await services.edges.edges(db, actor)
-    return EdgeList(items=[EdgeView.of(edge, online=services.edges.is_connected(edge.id)) for edge in edges])
+    return EdgeList(
+        items=[
+            EdgeView.of(
+                edge,
+                online=services.edges.is_connected(edge.id),
+                backlog_bytes=services.edges.backlog_bytes(edge.id),
+            )
+            for edge in edges
+        ]
+    )
 
 
 @router.post("/edges", status_code=status.HTTP_201_CREATED)

@@ -27,6 +27,7 @@ KEEP_LEAST: Final = timedelta(hours=6)  # keys of recordings are made by the hou
 KEEP_DEFAULT: Final = timedelta(days=7)
 KEEP_CEILING: Final = timedelta(days=30)
 KEEP_PUBLIC_SPACE: Final = timedelta(days=3)  # EDPB guidelines 3/2019, paragraph 121
+STATES_KEPT: Final = timedelta(days=1)
 MAX_DEVICES: Final = 256
 MAX_CHANNELS: Final = 64
 MAX_EDGES: Final = 32

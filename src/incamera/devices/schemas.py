@@ -308,6 +308,13 @@ class Removed(BaseModel):
     removed_until: datetime = Field(description="Until then `POST .../restore` undoes it.")
 
 
+class StateList(BaseModel):
+    """What was told of a channel over the last day."""
+
+    items: list[ConditionView] = Field(json_schema_extra=_personal("B6.online_status/status_change"))
+    next: str | None = Field(None, description="Always null: a day fits on one page.")
+
+
 class ViewingView(BaseModel):
     """One look at a camera."""
 
@@ -353,9 +360,10 @@ class EdgeView(BaseModel):
     last_seen_at: datetime | None
     software: str | None
     created_at: datetime
+    backlog_bytes: int | None = Field(description="What waits there for this server; null: not told.")
 
     @classmethod
-    def of(cls, edge: Edge, *, online: bool) -> Self:
+    def of(cls, edge: Edge, *, online: bool, backlog_bytes: int | None) -> Self:
         return cls(
             id=edge.id,
             name=edge.name,
@@ -364,6 +372,7 @@ class EdgeView(BaseModel):
             last_seen_at=edge.last_seen_at,
             software=edge.software,
             created_at=edge.created_at,
+            backlog_bytes=backlog_bytes,
         )
 
 

@@ -37,6 +37,7 @@ from incamera.devices.jpeg import NotAJpeg, strip_metadata
 from incamera.devices.model import (
     KEEP_DEFAULT,
     MAX_DEVICES,
+    STATES_KEPT,
     Channel,
     Condition,
     Device,
@@ -220,6 +221,13 @@ class DeviceService:
             accesses = [access for access in accesses if access.device_id not in in_use]
         accesses.sort(key=lambda access: access.device_id)
         return await self._show(db, [it for it in accesses if after is None or it.device_id > after][:limit])
+
+    async def states(self, db: AsyncSession, actor: Actor, channel_id: UUID) -> list[Condition]:
+        """What was told of a channel over the last day, the oldest first. For the owner only (B6-05)."""
+        access = await access_channel(db, actor, channel_id, Permission.CONFIGURE, self._clock)
+        if not access.is_owner:
+            raise NotFound
+        return await repository.list_history(db, channel_id, self._clock.now() - STATES_KEPT)
 
     async def _show(self, db: AsyncSession, accesses: Sequence[Access]) -> list[ShownDevice]:
         by_id = {access.device_id: access for access in accesses}
