@@ -163,3 +163,23 @@ async def test_sound_is_not_taken_before_it_is_wanted(edge: RunningEdge, server:
     picture, sound = server.spans_of()[-1], server.spans_of(StreamKind.AUDIO)[0]
     assert sound.opened.codec == "mp4a.40.2"
     assert sound.opened.run_started_us == picture.opened.run_started_us
+
+
+async def test_recording_that_was_off_for_a_while_goes_on_in_a_run_of_its_own(
+    edge: RunningEdge, server: UplinkServer
+) -> None:
+    server.want(StreamMode.RECORD)
+    await edge.start()
+    await server.until(server.chunks)
+    server.want(StreamMode.LIVE)
+    await server.until(lambda: server.spans_of()[0].closed)
+    await asyncio.sleep(0.3)
+    server.want(StreamMode.RECORD)
+    await server.until(lambda: len(server.spans_of()) == 2 and server.spans_of()[1].frames)
+
+    first, second = server.spans_of()
+    assert first.opened.run_id != second.opened.run_id
+    assert second.opened.gap_cause is GapCause.STARTED
+    ticks = second.opened.run_decode_time - first.opened.run_decode_time
+    assert ticks == second.frames[0].decode_time > 0
+    assert second.opened.run_started_us - first.opened.run_started_us == ticks * 1_000_000 // 90_000, "one time line"

@@ -69,7 +69,7 @@ def test_a_run_begins_at_decode_time_zero_with_its_first_sync_sample() -> None:
         bench.show(number, 100 + number / 25)
 
     [run] = bench.picture.runs
-    assert (run.gap_cause, run.first_decode_time) == (GapCause.STARTED, 0)
+    assert (run.gap_cause, run.decode_start) == (GapCause.STARTED, 0)
     first, wall_us = bench.picture.chunks[0]
     assert first.is_sync
     assert first.decode_time == 0
@@ -117,7 +117,8 @@ def test_sound_shares_the_pictures_origin_and_begins_after_it() -> None:
     [picture], [sound] = bench.picture.runs, bench.sound.runs
     assert sound.started_us == picture.started_us
     assert sound.run_id != picture.run_id
-    assert sound.first_decode_time == bench.sound.chunks[0][0].decode_time == pytest.approx(0.05 * 16_000, abs=1)
+    assert sound.decode_start == picture.decode_start
+    assert bench.sound.chunks[0][0].decode_time == pytest.approx(0.05 * 16_000, abs=1)
 
 
 def test_sender_reports_draw_sound_to_its_picture() -> None:

@@ -160,7 +160,7 @@ class SoundFeed:
         if not self._has_begun and run is not None:
             self._has_begun = True
             started_us, cause = run.started_us, run.gap_cause
-            self._lane.begin_run(Run(new_id(), self._config, started_us, chunk.decode_time, cause))
+            self._lane.begin_run(Run(new_id(), self._config, started_us, 0, cause))
         wall_us = self._sound_clock.wall_us(chunk.decode_time, self._server_clock.wall_us(arrived_s))
         self._lane.push(chunk, wall_us, arrived_s)
 

@@ -8,7 +8,7 @@ A new span begins at a sync sample: with a new run, when the line can take pictu
 in a long break of the line once a minute, so that what waits can be dropped by whole spans.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -28,13 +28,22 @@ _REFUSED_PAUSE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An unbroken stretch of one stream with one init segment. Tracks of one camera share `started_us`."""
+    """An unbroken stretch of one stream with one init segment.
+
+    `started_us` and `decode_start` are one moment, as wall time and as decode time. Tracks of one camera share it, so
+    that sound lies beside its picture.
+    """
 
     run_id: UUID
     config: TrackConfig
-    started_us: int  # wall time of decode time 0
-    first_decode_time: int
+    started_us: int
+    decode_start: int
     gap_cause: GapCause
+
+    def resumed_at(self, decode_time: int) -> "Run":
+        """A run of its own on the same time line, after a time in which nothing was captured."""
+        started_us = self.started_us + (decode_time - self.decode_start) * 1_000_000 // self.config.timescale
+        return replace(self, run_id=new_id(), started_us=started_us, decode_start=decode_time)
 
 
 class GopCache:
@@ -73,19 +82,17 @@ class Lane:
         self._is_watched = False
         self._run: Run | None = None
         self._next_cause: GapCause | None = None  # of the next span; None: the line was the reason
+        self._is_resuming = False  # the stream was off, or another owner's: the next span begins a run of its own
         self._span: Span | None = None
         self._gop = GopCache()
         self._not_before_s = 0.0
-
-    @property
-    def mode(self) -> StreamMode:
-        return self._mode
 
     def apply(self, mode: StreamMode, *, is_watched: bool, epoch: int) -> None:
         """The desired state of this stream; takes effect at once."""
         if mode is not self._mode or epoch != self._epoch:
             self._close(GapCause.TURNED_OFF)
             self._next_cause = GapCause.STARTED
+            self._is_resuming = True
         if epoch != self._epoch or mode is StreamMode.OFF:
             self._gop.clear()
         self._mode, self._is_watched, self._epoch = mode, is_watched, epoch
@@ -100,7 +107,7 @@ class Lane:
         """The chunks that follow belong to this run."""
         self._close(run.gap_cause)
         self._gop.clear()
-        self._run, self._next_cause = run, run.gap_cause
+        self._run, self._next_cause, self._is_resuming = run, run.gap_cause, False
 
     def end_run(self, cause: GapCause) -> None:
         """No chunk follows until the next run."""
@@ -128,7 +135,7 @@ class Lane:
         if span is None:
             if not chunk.is_sync or chunk.arrived_s < self._not_before_s:
                 return
-            span = self._open(is_recorded=True)
+            span = self._open(chunk.decode_time, is_recorded=True)
             if span is None:
                 return
         self._courier.append(span, chunk)
@@ -174,15 +181,18 @@ class Lane:
         return None
 
     def _open_with_gop(self, *, is_recorded: bool) -> None:
-        span = self._open(is_recorded=is_recorded)
+        span = self._open(self._gop.chunks[0].decode_time, is_recorded=is_recorded)
         if span is not None:
             for chunk in self._gop.chunks:
                 self._courier.append(span, chunk)
 
-    def _open(self, *, is_recorded: bool) -> Span | None:
+    def _open(self, first_decode_time: int, *, is_recorded: bool) -> Span | None:
         run = self._run
         if run is None:
             return None
+        if self._is_resuming:
+            run = self._run = run.resumed_at(first_decode_time)
+            self._is_resuming = False
         cause, self._next_cause = self._next_cause or self._courier.last_trouble, None
         opened = StreamOpen(
             span_id=new_id(),
@@ -197,7 +207,7 @@ class Lane:
             width=run.config.width,
             height=run.config.height,
             run_started_us=run.started_us,
-            run_decode_time=run.first_decode_time,
+            run_decode_time=run.decode_start,
             gap_cause=cause,
         )
         self._span = self._courier.open_span(opened, is_recorded=is_recorded)

@@ -63,11 +63,6 @@ class SoundAligner:
         self._is_correcting = False
         self._shift_s = 0.0
 
-    @property
-    def shift_s(self) -> float:
-        """What was added to the sound's decode times so far."""
-        return self._shift_s
-
     def observe(self, picture: TrackPoint, sound: TrackPoint) -> None:
         """Compares both tracks' latest sender reports: equal camera times must have equal decode times."""
         where_it_is = sound.decode_s + self._shift_s

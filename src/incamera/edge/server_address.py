@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from incamera.edge.errors import InvalidEnrolmentCode, InvalidServerAddress, PlainTextRefused
 
 UPLINK_TARGET: Final = "/uplink/v1"
-FINGERPRINT_PREFIX_DIGITS: Final = 16
 
 _TLS_BY_SCHEME: Final = {"https": True, "wss": True, "http": False, "ws": False}
 _CROCKFORD: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{10}")

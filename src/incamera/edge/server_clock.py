@@ -20,10 +20,6 @@ class ServerClock:
         self._samples: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_PINGS)  # (round trip, offset), microseconds
         self._offset_us = clock.now_us() - self.monotonic_us()
 
-    @property
-    def is_synchronised(self) -> bool:
-        return bool(self._samples)
-
     def monotonic_us(self) -> int:
         """This edge's monotonic time in microseconds: what a ping carries."""
         return int(self._clock.monotonic() * 1_000_000)

@@ -220,8 +220,8 @@ class StreamOpen(Message, tag="stream.open", kw_only=True, frozen=True):
     init_segment: bytes
     width: int = 0
     height: int = 0
-    run_started_us: int  # wall time of the run's decode time zero point, see run_decode_time
-    run_decode_time: int  # decode time of the run's first chunk
+    run_started_us: int  # one moment of the run: as wall time, and …
+    run_decode_time: int  # … as decode time; all tracks of a camera share it
     gap_cause: GapCause  # why the run before it ended
     first_sequence: int = 0  # sequence of the first chunk that will follow
 

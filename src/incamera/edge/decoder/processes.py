@@ -123,6 +123,9 @@ class PictureDecoder:
             except (TimeoutError, EOFError, OSError) as error:
                 await self._kill()
                 raise PictureUnreadable("the decoder gave up") from error
+            except asyncio.CancelledError:
+                await self._kill()  # its answer would be taken for that of the next question
+                raise
             finally:
                 self._idle = asyncio.create_task(self._end_when_idle())
 
