@@ -276,7 +276,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._failed()
 
     def _violated(self, violation: websocket.WebSocketViolation) -> None:
-        log.info("socket.violation", path=self.request.path, close_code=violation.close_code, detail=str(violation))
+        log.info("socket.violation", path=self.request.path, close_code=violation.close_code)  # no words from outside
         self.close(violation.close_code, str(violation))
 
     def _failed(self) -> None:

@@ -7,7 +7,7 @@ declare_log_events(
     None,
     {
         "socket.refused": ("code", "status"),
-        "socket.violation": ("path", "close_code", "detail"),
+        "socket.violation": ("path", "close_code"),
         "socket.failed": ("path",),
         "socket.no_notsent_lowat": (),
         "uplink.connected": ("edge_id",),
