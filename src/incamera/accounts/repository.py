@@ -200,10 +200,6 @@ async def delete_session(db: AsyncSession, account_id: AccountId, session_id: Se
     return (await db.execute(statement)).first() is not None
 
 
-async def delete_sessions(db: AsyncSession, session_ids: Sequence[UUID]) -> None:
-    await db.execute(delete(SessionRow).where(SessionRow.id.in_(session_ids)))
-
-
 async def list_stale_sessions(db: AsyncSession, now: datetime) -> list[tuple[AccountId, SessionId]]:
     """Sessions that are over although nobody ended them."""
     may_be_over = or_(SessionRow.created_at <= now - SESSION_LENGTH, SessionRow.last_seen_at <= now - SESSION_IDLE)

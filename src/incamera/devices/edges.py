@@ -179,11 +179,6 @@ class EdgeService:
             await repository.delete_local_codes(db)
             return (await self._add_code(db, new_id(), None, None, is_local=True)).code
 
-    async def has_local(self) -> bool:
-        """Whether the local edge is enrolled already."""
-        async with open_session(self._database, *EDGE_ACTIVITIES, writes=False) as db:
-            return await repository.find_local_edge(db) is not None
-
     async def _add_code(
         self, db: AsyncSession, edge_id: UUID, account_id: UUID | None, name: bytes | None, *, is_local: bool
     ) -> Invitation:

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import StreamingResponse
 
+from incamera.access import Permission
 from incamera.accounts import CurrentActor
 from incamera.devices.address import CameraLogin
 from incamera.devices.dependencies import Services
@@ -275,7 +276,7 @@ def _sub_login(body: SourceBody) -> CameraLogin | None:
 
 def _channel_view(shown: ShownDevice, channel_id: UUID) -> ChannelView:
     channel = next(it for it in shown.channels if it.channel.id == channel_id)
-    may_see_cover = "view_recordings" in shown.access.permissions
+    may_see_cover = shown.access.may(Permission.VIEW_RECORDINGS)
     return ChannelView.of(channel, is_owner=shown.access.is_owner, may_see_cover=may_see_cover)
 
 

@@ -185,11 +185,6 @@ async def find_epoch(db: AsyncSession, device_id: UUID) -> int | None:
     return await db.scalar(select(DeviceRow.epoch).where(DeviceRow.id == device_id))
 
 
-async def count_devices(db: AsyncSession, device_ids: Sequence[UUID]) -> int:
-    statement = select(func.count()).select_from(DeviceRow).where(DeviceRow.id.in_(device_ids))
-    return await db.scalar(statement) or 0
-
-
 async def load_devices(db: AsyncSession, device_ids: Sequence[UUID], keys: Mapping[UUID, ScopeKey]) -> list[Device]:
     """These devices with their channels, oldest first; four statements whatever their number."""
     rows = (await db.scalars(select(DeviceRow).where(DeviceRow.id.in_(device_ids)).order_by(DeviceRow.id))).all()
@@ -699,10 +694,6 @@ async def edges_seen(db: AsyncSession, edge_ids: Iterable[UUID]) -> dict[UUID, d
 
 async def set_edge_seen(db: AsyncSession, edge_id: UUID, now: datetime) -> None:
     await db.execute(update(EdgeRow).where(EdgeRow.id == edge_id).values(last_seen_at=now))
-
-
-async def set_edge_software(db: AsyncSession, edge_id: UUID, software: str) -> None:
-    await db.execute(update(EdgeRow).where(EdgeRow.id == edge_id).values(software=software))
 
 
 async def set_edge_removed(db: AsyncSession, edge_id: UUID, now: datetime) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from incamera.access import Permission
 from incamera.devices.edges import Invitation
 from incamera.devices.model import MAX_CHANNELS, Condition, DeviceKind, Edge, Placement, PrivacyCard, render_keep
 from incamera.devices.service import ShownChannel, ShownDevice, picture_of
@@ -276,7 +277,7 @@ class DeviceView(BaseModel):
     @classmethod
     def of(cls, shown: ShownDevice) -> Self:
         device, is_owner = shown.device, shown.access.is_owner
-        may_see_cover = "view_recordings" in shown.access.permissions
+        may_see_cover = shown.access.may(Permission.VIEW_RECORDINGS)
         return cls(
             id=device.id,
             kind=device.kind,
