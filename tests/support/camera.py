@@ -15,14 +15,15 @@ import numpy as np
 from incamera.edge.simulated import counter
 
 START_S = 30.0
-PASSWORD = "garden gate 4711"  # noqa: S105 - of a camera that lives for one test
+PASSWORD = "garden gate 4711"
 
 
 @contextlib.contextmanager
-def running_camera(*cameras: str) -> Iterator[str]:
+def running_camera(*cameras: str, port: int = 0) -> Iterator[str]:
     """Cameras such as `garden:steady`, with digest authentication; yields their base address `rtsp://127.0.0.1:PORT`."""
     arguments = [part for camera in cameras for part in ("--camera", camera)]
-    command = [sys.executable, "-m", "incamera.edge.simulated", *arguments, "--password", f"viewer:{PASSWORD}"]
+    arguments += ["--port", str(port), "--password", f"viewer:{PASSWORD}"]
+    command = [sys.executable, "-m", "incamera.edge.simulated", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         yield _base_address(process, len(cameras))
