@@ -79,6 +79,22 @@ async def test_all_viewers_share_one_framed_message(hub: Hub) -> None:
     assert frame[4 + 24 :] == one.chunks[0].data
 
 
+async def test_a_subscriber_that_fails_is_dropped_and_the_others_hear_on(hub: Hub) -> None:
+    class Broken(Listener):
+        def on_chunk(self, chunk: LiveChunk) -> None:
+            raise RuntimeError("a mistake")
+
+    stream, broken, sound = StreamDouble(hub), Broken(), Listener()
+    hub.subscribe(stream.key, broken)
+    hub.subscribe(stream.key, sound)
+    stream.begin()
+    stream.push(3)
+    stream.begin()
+
+    assert len(sound.chunks) == 3
+    assert (len(broken.runs), len(sound.runs)) == (1, 2)
+
+
 async def test_chunks_before_the_first_sync_sample_reach_nobody(hub: Hub) -> None:
     stream, listener = StreamDouble(hub), Listener()
     hub.subscribe(stream.key, listener)

@@ -18,10 +18,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
+import structlog
+
 from incamera.kit.clock import Clock
 from incamera.protocol.messages import GapCause, StreamKind
 from incamera.streams.gop_cache import GOP_CACHE_BYTES, make_cache
 from incamera.streams.model import ChannelState, Gap, LiveChunk, Run, StreamKey
+
+log = structlog.get_logger(__name__)
 
 STALE_AFTER_S: Final = 30.0  # a picture nobody followed up is dropped from memory (B4.live_view promises 60 s)
 STALE_CHECK_S: Final = 10.0
@@ -29,7 +33,7 @@ WATCH_OFF_DELAY_S: Final = 5.0  # a reload of the page must not stop and start t
 
 
 class Subscriber(Protocol):
-    """Hears one stream. Every call must return at once and must not raise.
+    """Hears one stream. Every call must return at once; who raises is dropped.
 
     Order: `on_state` if known; then, while the stream runs, `on_run` and `on_burst` (the GOP so far, perhaps empty);
     then `on_chunk` for each new chunk. After an empty burst the chunks up to the next sync sample do not decode.
@@ -78,8 +82,8 @@ class Hub:
         self._states[channel_id] = state
         for kind in StreamKind:
             stream = self._streams.get(StreamKey(channel_id, kind))
-            for subscriber in stream.subscribers if stream else ():
-                subscriber.on_state(state)
+            if stream is not None:
+                stream.tell(lambda subscriber: subscriber.on_state(state))
 
     def find_state(self, channel_id: UUID) -> ChannelState | None:
         """What was last said of a channel."""
@@ -236,10 +240,17 @@ class _Stream:
     def begin_run(self, run: Run) -> Publication:
         self.cache.begin(run.timescale)
         self._has_started = False
-        self.publication = Publication(self, self._with_gap(run))
+        publication = self.publication = Publication(self, self._with_gap(run))
+        self.tell(lambda subscriber: subscriber.on_run(publication.run))
+        return publication
+
+    def tell(self, tell: Callable[[Subscriber], None]) -> None:
+        """Says something to every subscriber."""
         for subscriber in self.subscribers:
-            subscriber.on_run(self.publication.run)
-        return self.publication
+            try:
+                tell(subscriber)
+            except Exception:  # noqa: BLE001 - see publish
+                self._drop(subscriber)
 
     def _with_gap(self, run: Run) -> Run:
         if run.gap is None or self._last_wall_us is None:
@@ -256,14 +267,16 @@ class _Stream:
         live = LiveChunk(self.handle, is_sync, decode_time, wall_us, chunk, self._clock.monotonic())
         self.cache.add(live)
         for subscriber in self.subscribers:
-            subscriber.on_chunk(live)
+            try:
+                subscriber.on_chunk(live)
+            except Exception:  # noqa: BLE001 - a mistake of one subscriber is nobody else's business
+                self._drop(subscriber)
 
     def end_run(self, cause: GapCause) -> None:
         was_running, self.publication = self.publication is not None, None
         self.cache.clear()
         if was_running:
-            for subscriber in self.subscribers:
-                subscriber.on_offline(cause)
+            self.tell(lambda subscriber: subscriber.on_offline(cause))
 
     def welcome(self, subscriber: Subscriber) -> None:
         if self.publication is not None:
@@ -283,6 +296,10 @@ class _Stream:
         self.subscribers = tuple(other for other in self.subscribers if other is not subscriber)
         if not self.subscribers and self._watch_off is None:
             self._watch_off = asyncio.get_running_loop().call_later(WATCH_OFF_DELAY_S, self._nobody_came_back)
+
+    def _drop(self, subscriber: Subscriber) -> None:
+        log.exception("hub.subscriber_failed", channel_id=str(self._key.channel_id), stream=self._key.stream.value)
+        self.remove(subscriber)
 
     def _nobody_came_back(self) -> None:
         self._watch_off = None

@@ -10,6 +10,7 @@ declare_log_events(
         "socket.violation": ("path", "close_code"),
         "socket.failed": ("path",),
         "socket.no_notsent_lowat": (),
+        "hub.subscriber_failed": ("channel_id", "stream"),
         "uplink.connected": ("edge_id",),
         "uplink.replaced": ("edge_id",),
         "uplink.refused": ("code",),
