@@ -204,3 +204,29 @@ async def test_a_torn_record_at_the_end_of_a_spool_file_is_left_out(edge: Runnin
 def _torn(server: UplinkServer) -> ReceivedSpan:
     sealed = [file.span for file in server.sealed.values() if file.span is not None]
     return max(sealed, key=lambda span: span.opened.span_id)
+
+
+@pytest.mark.slow
+async def test_backlog_waits_for_acknowledgements_and_never_for_live(
+    edge: RunningEdge, server: UplinkServer, camera: Camera
+) -> None:
+    camera.padding_bytes = 60_000  # 3 MB/s
+    await record(edge, server)
+    await server.stop()
+    await asyncio.sleep(4)
+    server.acknowledges = False
+    await server.start()
+    await server.until(lambda: len([span for span in server.spans_of() if span.live]) >= 2, timeout_s=15)
+    await asyncio.sleep(1)
+
+    assert 6 * MIB < sum(_backlog_bytes(span) for span in server.spans_of()) <= 8 * MIB + MIB // 4
+
+    server.acknowledges = True
+    for span in server.spans_of():
+        server.say(Ack(span_id=span.opened.span_id, sequence=span.next_sequence - 1))
+    server.want(StreamMode.OFF)
+    await server.until(lambda: all(span.closed for span in server.spans_of()) and not server.missing_pictures())
+
+
+def _backlog_bytes(span: ReceivedSpan) -> int:
+    return sum(len(frame.chunk) for frame in span.frames.values() if frame.is_backlog)
