@@ -114,6 +114,18 @@ async def test_a_column_that_ends_before_its_row_is_emptied(rows, clock) -> None
         assert (await db.execute(select(Person.name, Person.code))).one() == ("a", None)
 
 
+@pytest.mark.req("B1b-01")
+async def test_no_byte_of_an_erased_row_is_left_on_disk(rows, clock, tmp_path) -> None:
+    if not rows.is_sqlite:
+        pytest.skip("PostgreSQL keeps dead rows until VACUUM; contacts are sealed there as here")
+    canary = "canary-7f3a91"
+    await add(rows, Person(id=1, name=canary, code_at=NOON, closed_at=NOON - timedelta(days=3)))
+    await add(rows, Person(id=2, name="b", code_at=NOON))
+    await an_engine(rows, clock).sweep()
+    left = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert canary.encode() not in left
+
+
 async def test_an_event_ends_a_row_and_its_children_after_the_grace(rows, clock) -> None:
     await add(rows, Person(id=1, name="a", code_at=NOON, closed_at=NOON), Person(id=2, name="b", code_at=NOON))
     await add(rows, Note(id=1, person_id=1), Note(id=2, person_id=2))

@@ -206,6 +206,8 @@ class RetentionEngine:
             while more:
                 rows, more = await self._repository.erase_batch(group, step, cutoff)
                 erased += rows
+        if erased:
+            await self._repository.scrub()
         left = await self._repository.measure(group, now)
         swept = Swept(erased, left.oldest, left.overdue)
         await self._write_evidence(group.rules, swept, now, cutoff)
