@@ -201,6 +201,7 @@ async def test_wall_time_in_the_future_is_clamped(studio: Studio) -> None:
 
     [segment] = await studio.stored(channel)
     assert segment.ended_us <= studio.clock.now_us() + 3_000_000
+    assert studio.recorder.figures.clamped_times == 10
 
 
 async def test_failed_write_goes_into_a_new_segment_without_loss(

@@ -215,11 +215,12 @@ class PlaybackView:
 
     @property
     def _first_handle(self) -> int:
-        return next(iter(self._handles.values()))
+        return self._handles[self._first_stream]
 
     @property
     def _first_stream(self) -> StreamKind:
-        return next(iter(self._handles))
+        """The one that leads: a picture if there is one."""
+        return next(stream for stream in (StreamKind.MAIN, StreamKind.SUB, StreamKind.AUDIO) if stream in self._handles)
 
     def _earliest_us(self) -> int:
         look_back = self._ticket.accesses[0].look_back

@@ -83,9 +83,11 @@ class Archive:
 
     async def find_at(self, channel_id: UUID, stream: StreamKind, wall_us: int) -> Segment | None:
         """The segment to begin with for this moment: the last that began before it, else the first after it."""
-        opened = self._open_segments(channel_id, stream)
+        opened, empty = self._open_segments(channel_id, stream), self._empty_segments(channel_id, stream)
         async with open_session(self._database, "B5.playback", writes=False) as db:
             stored = await repository.find_before(db, channel_id, stream, wall_us + 1)
+            while stored is not None and stored.id in empty:  # just begun: there is nothing to read yet
+                stored = await repository.find_before(db, channel_id, stream, stored.started_us)
             if stored is None and not any(segment.started_us <= wall_us for segment in opened):
                 stored = await repository.find_after(db, channel_id, stream, wall_us)
         before = [segment for segment in opened if segment.started_us <= wall_us]
@@ -159,6 +161,9 @@ class Archive:
 
     def _open_segments(self, channel_id: UUID, stream: StreamKind) -> list[Segment]:
         return [it.readable()[0] for it in self._find_open(channel_id, stream) if it.durable and not it.is_discarded]
+
+    def _empty_segments(self, channel_id: UUID, stream: StreamKind) -> set[UUID]:
+        return {it.segment.id for it in self._find_open(channel_id, stream) if not it.durable}
 
     async def _key(self, segment: Segment) -> ScopeKey:
         key = await self._vault.find_hour_key(segment.hour)

@@ -86,6 +86,7 @@ declare_log_events(
         "recording.recovered": ("closed", "adopted", "removed", "missing"),
         "recording.damaged": ("channel_id", "stream"),
         "recording.epoch_erased": ("segments",),
+        "recording.clock_ahead": ("channel_id",),
     },
 )
 declare_log_events(

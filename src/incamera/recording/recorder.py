@@ -60,6 +60,7 @@ class RecorderFigures:
     evicted_segments: int = 0
     damaged_stretches: int = 0
     failed_writes: int = 0
+    clamped_times: int = 0  # chunks whose wall time lay in the future
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,7 @@ class Recorder:
             make_room=self._room.make,
             complain=self._complain,
             on_written=self._count_written,
+            on_clamped=self._tell_of_clock,
         )
 
     async def opened(self, segment: Segment) -> None:
@@ -295,6 +297,10 @@ class Recorder:
 
     def _count_written(self, size: int) -> None:
         self.figures.written_bytes += size
+
+    def _tell_of_clock(self, channel_id: UUID) -> None:
+        self.figures.clamped_times += 1
+        self._log_once_a_minute("recording.clock_ahead", channel_id=str(channel_id))
 
     def _tell_of_full_disk(self, removed: int) -> None:
         self.figures.evicted_segments += removed

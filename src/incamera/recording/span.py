@@ -107,6 +107,7 @@ class SpanTools:
     make_room: Callable[[], Awaitable[bool]]
     complain: Callable[[Exception], None]  # logs a failure, at most once a minute
     on_written: Callable[[int], None]  # bytes
+    on_clamped: Callable[[UUID], None]  # the edge's clock is ahead on this channel
 
 
 @dataclass(slots=True)
@@ -178,7 +179,10 @@ class RecordingSpan:
         self._is_overflowing = False
         self._wanted += 1
         self._held_bytes += len(frame.chunk)
-        self._waiting.append((frame, clamp_wall(frame.wall_us, self._tools.clock.now_us())))
+        wall_us = clamp_wall(frame.wall_us, self._tools.clock.now_us())
+        if wall_us != frame.wall_us:
+            self._tools.on_clamped(self.opened.channel_id)
+        self._waiting.append((frame, wall_us))
         if self._held_bytes >= EAGER_BYTES:
             self._wake.set()
 
