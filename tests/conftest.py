@@ -1,12 +1,26 @@
 """Fixtures for every test. A `database` runs twice: on SQLite, and on a real PostgreSQL."""
 
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from incamera.storage.database import Database
+from tests.support import network
 from tests.support.database import KINDS, open_database
+
+
+def pytest_configure() -> None:
+    network.watch()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Requirement book 4.8: an undeclared remote address fails the run."""
+    if network.foreign:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        sys.stderr.write(f"\ntests connected to {sorted(set(network.foreign))}; no test may reach the network\n")
+
 
 pytest_plugins = ("tests.support.statement_plugin",)  # every test: statements stay within their activities
 

@@ -1,5 +1,6 @@
 """Settings: parsed once, wrong values named with what is allowed."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,6 @@ from incamera.config import InvalidSettings, Settings, Transport, allowed_values
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in [name for name in os.environ if name.startswith("INCAMERA_")]:
         monkeypatch.delenv(name)
 
@@ -37,7 +36,6 @@ def test_command_line_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("public_url", "http://cam.example"),
         ("public_url", "https://cam.example/path"),
         ("database", "mysql://x"),
-        ("blobs", "ftp://x"),
         ("root_key", "abc"),
         ("root_key", "00" * 31),
         ("metrics_token", "short"),
@@ -62,6 +60,12 @@ def test_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch, name: str) ->
     with pytest.raises(InvalidSettings) as refusal:
         load_settings({"data": "d"})
     assert "sw0rdfish" not in str(refusal.value)
+
+
+def test_variable_that_nobody_reads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INCAMERA_BEHIND_PROXIES", "10.0.0.1")
+    with pytest.raises(InvalidSettings, match="did you mean INCAMERA_BEHIND_PROXY"):
+        load_settings({"data": "d"})
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.20", "::"])

@@ -4,8 +4,10 @@ Only `app.py` and `cli.py` read it; everything else gets plain values. A wrong v
 the values that are allowed. `docs/reference/settings.md` is generated from here.
 """
 
+import difflib
 import ipaddress
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -17,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from incamera.kit.errors import IncameraError
 
 PREFIX: Final = "INCAMERA_"
+EDGE_VARIABLES: Final = frozenset({"INCAMERA_SERVER", "INCAMERA_EDGE_CODE"})  # of an edge on the same machine
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -207,6 +210,8 @@ class Settings(BaseSettings):
 
 def load_settings(given: Mapping[str, Any]) -> Settings:
     """Settings of this process; `given` (the command line) wins over the environment. Raises InvalidSettings."""
+    if misspelt := _misspelt(os.environ):
+        raise InvalidSettings(misspelt)
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
@@ -217,6 +222,18 @@ def allowed_values(name: str) -> str:
     """The words that say what a setting may be."""
     extra = Settings.model_fields[name].json_schema_extra
     return str(extra["allowed"]) if isinstance(extra, dict) else ""
+
+
+def _misspelt(environment: Iterable[str]) -> list[str]:
+    """A variable nobody reads is a setting somebody believes in."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known | EDGE_VARIABLES)
+    return [f"There is no setting {name}{_nearest(name, known)}." for name in unknown]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}" if close else ""
 
 
 def _sentence(problem: Any) -> str:
