@@ -135,7 +135,7 @@ export interface paths {
          * Get Evidence
          * @description Declared maximum, oldest item and last run of every retention rule; JSON when asked for by `Accept`.
          *
-         *     Ages and counts of a few people are data about them: they are shown to who is signed in.
+         *     Ages and counts of fewer than five people are data about them: then only who is signed in sees them.
          */
         get: operations["get_evidence_privacy_evidence_get"];
         put?: never;
@@ -477,6 +477,26 @@ export interface paths {
          * @description Another address, user name or password of a camera; replaces all of them.
          */
         put: operations["set_source_api_v1_channels__channel_id__source_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{channel_id}/states": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List States
+         * @description When the channel went on and off line over the last 24 hours, and why; the oldest first.
+         */
+        get: operations["list_states_api_v1_channels__channel_id__states_get"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1085,6 +1105,11 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /**
+             * Backlog Bytes
+             * @description What waits there for this server; null: not told.
+             */
+            backlog_bytes: number | null;
         };
         /**
          * EventView
@@ -1457,6 +1482,19 @@ export interface components {
             username?: string | null;
             /** Password */
             password?: string | null;
+        };
+        /**
+         * StateList
+         * @description What was told of a channel over the last day.
+         */
+        StateList: {
+            /** Items */
+            items: components["schemas"]["ConditionView"][];
+            /**
+             * Next
+             * @description Always null: a day fits on one page.
+             */
+            next?: string | null;
         };
         /**
          * StreamKind
@@ -2054,7 +2092,7 @@ export interface operations {
                 from?: string | null;
                 /** @description Default: now. */
                 to?: string | null;
-                /** @description What is shorter is merged away. At least the range divided by 4,000. */
+                /** @description What is shorter is merged away. Default: the range divided by 2,000. */
                 resolution_s?: number | null;
             };
             header?: never;
@@ -2488,6 +2526,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description A problem (RFC 9457); `code` tells which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_states_api_v1_channels__channel_id__states_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateList"];
                 };
             };
             /** @description A problem (RFC 9457); `code` tells which. */
