@@ -1,6 +1,7 @@
 """The public addresses (requirement book 4.12): rendered anew from the registry, nothing is kept of their readers."""
 
 from datetime import timedelta
+from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Final
 
@@ -28,6 +29,9 @@ _PUBLIC: Final = no_activity("a public page, the same for everybody; nothing is 
 _NO_CACHE: Final = {"cache-control": "no-cache"}
 _SESSION_COOKIE: Final = "__Host-session"
 _FEW_PEOPLE: Final = 5
+
+
+_version = cache(current_version)  # of an immutable registry, from files that are never edited
 
 
 def _registry(request: Request) -> Registry:
@@ -68,7 +72,7 @@ IsSignedIn = Annotated[bool, Depends(_is_signed_in)]
 @_PUBLIC
 async def get_notice(registry: KnownRegistry, language: Language, who: Audience = "") -> Response:
     """The privacy notice in the reader's language."""
-    page = pages.render_notice_page(registry, language, version=current_version(registry), who=who)
+    page = _notice(registry, language, who)
     return _html(page, language, {"vary": "accept-language", "content-location": f"/{language}/privacy"})
 
 
@@ -76,21 +80,21 @@ async def get_notice(registry: KnownRegistry, language: Language, who: Audience 
 @_PUBLIC
 async def get_french_notice(registry: KnownRegistry, who: Audience = "") -> Response:
     """The privacy notice in French."""
-    return _html(pages.render_notice_page(registry, "fr", version=current_version(registry), who=who), "fr")
+    return _html(_notice(registry, "fr", who), "fr")
 
 
 @router.get("/en/privacy", response_class=HTMLResponse)
 @_PUBLIC
 async def get_english_notice(registry: KnownRegistry, who: Audience = "") -> Response:
     """The privacy notice in English."""
-    return _html(pages.render_notice_page(registry, "en", version=current_version(registry), who=who), "en")
+    return _html(_notice(registry, "en", who), "en")
 
 
 @router.get("/.well-known/incamera-policy.json")
 @_PUBLIC
 async def get_policy(registry: KnownRegistry) -> Response:
     """The same policy as JSON-LD."""
-    policy = render_canonical(render_policy(registry, current_version(registry)))
+    policy = _policy(registry)
     headers = {**_NO_CACHE, "access-control-allow-origin": "*"}
     return Response(policy, media_type="application/ld+json", headers=headers)
 
@@ -148,7 +152,7 @@ async def get_record(registry: KnownRegistry, language: Language, is_signed_in: 
     """The record of processing (Art. 30)."""
     _require_operator(registry, is_signed_in)
     entries = render_record(registry, language)
-    return JSONResponse({"version": current_version(registry), "language": language, "activities": entries})
+    return JSONResponse({"version": _version(registry), "language": language, "activities": entries})
 
 
 @router.get("/privacy/record.csv", response_class=PlainTextResponse)
@@ -156,7 +160,7 @@ async def get_record(registry: KnownRegistry, language: Language, is_signed_in: 
 async def get_record_sheet(registry: KnownRegistry, language: Language, is_signed_in: IsSignedIn) -> Response:
     """The record as a spreadsheet, in the order of the CNIL's form."""
     _require_operator(registry, is_signed_in)
-    name = f"incamera-record-{current_version(registry).replace('+', '-')}.csv"
+    name = f"incamera-record-{_version(registry).replace('+', '-')}.csv"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Response(render_csv(registry, language), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -197,6 +201,16 @@ async def get_style_sheet() -> Response:
     """The style of the public pages."""
     text = resources.files("incamera.website").joinpath("assets/public.css").read_text(encoding="utf-8")
     return Response(text, media_type="text/css", headers={"cache-control": "public, max-age=3600"})
+
+
+@cache
+def _policy(registry: Registry) -> str:
+    return render_canonical(render_policy(registry, _version(registry)))
+
+
+def _notice(registry: Registry, language: str, who: str) -> str:
+    known = who if who in pages.AUDIENCES else ""
+    return pages.render_notice_page(registry, language, version=_version(registry), who=known)
 
 
 async def _find_sign(request: Request, code: str) -> CameraSign | None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Final
 
@@ -61,8 +61,12 @@ def texts() -> dict[str, dict[str, str]]:
     return tomllib.loads(resources.files("incamera.website").joinpath("texts.toml").read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=64)
 def render_notice_page(registry: Registry, language: str, *, version: str, who: str = "") -> str:
-    """The whole notice. `who`: one of AUDIENCES, to show only what concerns these people."""
+    """The whole notice. `who`: one of AUDIENCES, to show only what concerns these people.
+
+    Kept, because it changes only with the program or the operator's file, and anyone may ask for it as often as they like.
+    """
     notice = render_notice(registry, language)
     shown = [row for row in notice.rows if who not in AUDIENCES or AUDIENCES[who] & set(row.subject_terms)]
     return _render(

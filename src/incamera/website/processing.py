@@ -88,9 +88,7 @@ CLIENT_KEYS: Final = (
     _client_key("incamera.language", "langue choisie", "language you chose"),
     _client_key("incamera.theme", "thème clair ou sombre", "light or dark theme"),
     _client_key("incamera.wall", "quand le mur montre l’image en direct", "when the wall shows live pictures"),
-    _client_key(
-        "incamera.player", "façon de lire l’image, volume du son", "how pictures are played, sound volume"
-    ),
+    _client_key("incamera.player", "façon de lire l’image, volume du son", "how pictures are played, sound volume"),
     _client_key(
         "incamera-shell-1",
         "les fichiers de l’application, pour démarrer sans réseau ; jamais une image",
