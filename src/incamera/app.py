@@ -402,6 +402,8 @@ async def assemble(
     playback = PlaybackService(database=database, recorder=recorder, live=live, clock=clock)
     devices = assemble_devices(core, accounts, edges, uplinks, [live_viewings(live), recorded_viewings(playback)])
     devices.removal.on_erase(live.erase_device)
+    devices.removal.on_erase(recorder.erase_device)
+    devices.removal.on_erase(playback.erase_device)
     events.subscribe(DeviceRemoved, lambda removed: forget_channels(core.hub, removed))
     await recorder.start()
     stack.push_async_callback(recorder.stop)

@@ -2,11 +2,13 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from incamera.devices import DeviceChanged, SoundTurnedOff
 from incamera.kit.ids import new_id
 from incamera.privacy.errors import ActivityStopped
 from incamera.protocol.messages import GapCause, StreamKind
@@ -294,3 +296,23 @@ async def test_nothing_new_is_stored_while_retention_stands_still(studio: Studio
     await span.durable(99)
     await span.close()
     assert len(await studio.chunks(channel)) == 100
+
+
+async def test_recording_stops_at_once_when_the_owner_turns_it_off(studio: Studio) -> None:
+    channel = await studio.channel(sound=True)
+    rule = studio.channels.rules[channel]
+    picture, sound = Span(studio, channel), Span(studio, channel, stream=StreamKind.AUDIO, gop=1)
+    for span in (picture, sound):
+        await span.open()
+        await span.record(0, 25)
+
+    studio.events.publish(SoundTurnedOff(channel))
+    studio.channels.rules[channel] = replace(rule, is_recorded=False, is_sound_recorded=False)
+    studio.events.publish(DeviceChanged(rule.device_id))
+    async with asyncio.timeout(5):
+        while studio.recorder._spans:  # noqa: ASYNC110 - watched from outside
+            await asyncio.sleep(0.01)
+    picture.send(*range(25, 50))
+
+    [segment] = await studio.stored(channel)
+    assert (segment.next_sequence, segment.end_cause) == (25, GapCause.TURNED_OFF)

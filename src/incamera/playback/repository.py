@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.playback.tables import PlaybackSessionRow
@@ -26,6 +26,11 @@ async def add(db: AsyncSession, viewing_id: UUID, account_id: UUID, channel_id: 
 async def touch(db: AsyncSession, viewing_ids: Sequence[UUID], now: datetime) -> None:
     """These people are still looking."""
     await db.execute(update(PlaybackSessionRow).where(PlaybackSessionRow.id.in_(viewing_ids)).values(last_seen_at=now))
+
+
+async def erase(db: AsyncSession, channel_ids: Sequence[UUID]) -> None:
+    """Deletes every line about these channels."""
+    await db.execute(delete(PlaybackSessionRow).where(PlaybackSessionRow.channel_id.in_(channel_ids)))
 
 
 async def latest(db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> Sequence[PlaybackSessionRow]:

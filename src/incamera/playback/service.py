@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from incamera.devices import DeviceErased
 from incamera.kit.clock import Clock
 from incamera.live import LiveService
 from incamera.playback.socket import PlaybackSocket
@@ -43,6 +44,10 @@ class PlaybackService:
         async with open_session(self._database, "B5.playback", writes=False) as db:
             stored = await TimelineIndex(db, channel_id).bounds()
         return None if stored is None else (stored[0], self.timeline.newest(channel_id, stored[1]))
+
+    async def erase_device(self, device: DeviceErased) -> None:
+        """For `RemovalService.on_erase`: the log of a device goes with it."""
+        await self.log.erase(device.channel_ids)
 
     async def run(self) -> None:
         """The periodic work: the viewing log."""

@@ -79,6 +79,12 @@ class PlaybackLog:
             self._ended |= ended
             raise
 
+    @activity(ACTIVITY)
+    async def erase(self, channel_ids: Sequence[UUID]) -> None:
+        """Deletes every line about these channels."""
+        async with open_session(self._database, ACTIVITY) as db:
+            await repository.erase(db, channel_ids)
+
     async def latest(self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> list[Viewing]:
         """The latest viewings of these channels. The caller has asked the door whether this person may know."""
         rows = await repository.latest(db, channel_ids, limit)

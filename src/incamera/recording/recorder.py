@@ -18,6 +18,7 @@ from uuid import UUID
 
 import structlog
 
+from incamera.devices import ChannelTurnedOff, DeviceChanged, DeviceErased, DeviceRemoved, SoundTurnedOff
 from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
 from incamera.privacy import open_session
@@ -124,6 +125,10 @@ class Recorder:
         self._recovery = Recovery(self._database, self._vault, self._folder, self._writer, self._eraser)
         self.archive = Archive(self._database, self._vault, self._folder, self.open_segments, self.report_damage)
         self._vault.on_destroyed(self._keys_destroyed)
+        self._events.subscribe(ChannelTurnedOff, lambda event: self._turn_off(event.channel_id))
+        self._events.subscribe(SoundTurnedOff, lambda event: self._turn_off(event.channel_id, StreamKind.AUDIO))
+        self._events.subscribe(DeviceRemoved, self._device_removed)
+        self._events.subscribe(DeviceChanged, self._device_changed)
         await self._writer.run(lambda: _make_folders(self._folder))
         report = await self._recovery.run()
         self._start_task(self._keep_house())
@@ -194,6 +199,10 @@ class Recorder:
         """Files and rows of an ownership period. The vault's news of a destroyed epoch key starts this by itself."""
         return await self._eraser.erase_epoch(epoch)
 
+    async def erase_device(self, device: DeviceErased) -> None:
+        """For `RemovalService.on_erase`: files and rows go with the device, also if a crash came in between."""
+        await self.erase_epoch(EpochRef(device.device_id, device.epoch))
+
     async def report_damage(self, segment: Segment, from_us: int, to_us: int) -> None:
         """A reader found bytes that do not open: the timeline shows it, the log and the event bus tell it once."""
         async with open_session(self._database, "B5.record") as db:
@@ -202,10 +211,6 @@ class Recorder:
             self.figures.damaged_stretches += 1
             log.error("recording.damaged", channel_id=str(segment.channel_id), stream=segment.stream.value)
             self._events.publish(RecordingDamaged(segment.channel_id, segment.stream, from_us, to_us))
-
-    def forget_rules(self, channel_id: UUID) -> None:
-        """The owner changed something: ask `devices` again instead of trusting the last answer for a minute."""
-        self._known_rules.pop(channel_id, None)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -276,6 +281,30 @@ class Recorder:
 
     def _is_in_use(self, hour: HourRef) -> bool:
         return any(span.hour == hour for span, _ in self._spans.values())
+
+    def _turn_off(self, channel_id: UUID, *streams: StreamKind) -> None:
+        """Recording stops here and now, whatever the edge still sends."""
+        for span, _ in self._spans.values():
+            if span.opened.channel_id == channel_id and (not streams or span.opened.stream in streams):
+                span.close(GapCause.TURNED_OFF)
+
+    def _device_removed(self, event: DeviceRemoved) -> None:
+        for channel_id in event.channel_ids:
+            self._turn_off(channel_id)
+
+    def _device_changed(self, event: DeviceChanged) -> None:
+        channels = {
+            span.opened.channel_id for span, _ in self._spans.values() if span.epoch.device_id == event.device_id
+        }
+        for channel_id in channels:
+            self._start_task(self._follow_rule(channel_id))
+
+    async def _follow_rule(self, channel_id: UUID) -> None:
+        """The owner may have chosen another mode or keeping time."""
+        rule = await self._rule(channel_id)
+        for span, _ in self._spans.values():
+            if span.opened.channel_id == channel_id and (rule is None or not _is_wanted(rule, span.opened)):
+                span.close(GapCause.TURNED_OFF)
 
     def _keys_destroyed(self, names: Sequence[str]) -> None:
         for name in names:
