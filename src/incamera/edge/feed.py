@@ -98,22 +98,29 @@ class VideoFeed:
     def config(self) -> TrackConfig | None:
         return self._config
 
+    def wall_us(self, decode_s: float) -> int:
+        """Wall time of a moment on the run's time line: sound takes it from its picture."""
+        return self._picture_clock.at(decode_s)
+
 
 class SoundFeed:
     """The sound of one connection, in AAC. It only flows within a run of the picture, whose time line it shares."""
 
-    def __init__(self, config: TrackConfig, lane: Lane, server_clock: ServerClock) -> None:
+    def __init__(
+        self, config: TrackConfig, lane: Lane, server_clock: ServerClock, wall_us: Callable[[float], int]
+    ) -> None:
+        self._wall_us = wall_us
         self._config = config
         self._rate = config.timescale
         self._lane = lane
         self._server_clock = server_clock
         self._picture_run: Run | None = None
         self._packager = Packager(self._rate, sample_duration=SAMPLES_PER_FRAME)
-        self._sound_clock = PictureClock(self._rate)
         self._aligner = SoundAligner()
         self._zero: int | None = None  # presentation time, in our ticks, of the run's decode time 0
         self._has_begun = False
         self._newest = -1
+        self._newest_wall_us = 0
         self._waiting: list[Sample] = []
         self._frames_per_chunk = max(1, round(_SOUND_CHUNK_S * self._rate / SAMPLES_PER_FRAME))
 
@@ -122,7 +129,6 @@ class SoundFeed:
         self._lane.end_run(picture_run.gap_cause)
         self._picture_run = picture_run
         self._packager = Packager(self._rate, sample_duration=SAMPLES_PER_FRAME)
-        self._sound_clock = PictureClock(self._rate)
         self._aligner = SoundAligner()
         self._zero, self._has_begun, self._newest = None, False, -1
         self._waiting.clear()
@@ -161,7 +167,8 @@ class SoundFeed:
             self._has_begun = True
             started_us, cause = run.started_us, run.gap_cause
             self._lane.begin_run(Run(new_id(), self._config, started_us, 0, cause))
-        wall_us = self._sound_clock.wall_us(chunk.decode_time, self._server_clock.wall_us(arrived_s))
+        wall_us = max(self._newest_wall_us + 1, self._wall_us(chunk.decode_time / self._rate))
+        self._newest_wall_us = wall_us
         self._lane.push(chunk, wall_us, arrived_s)
 
 
@@ -221,7 +228,7 @@ class ConnectionFeed:
             return
         self._audio_track = index
         self._ticks, self._unit_ticks = config.timescale, info.clock_rate
-        self._sound = SoundFeed(config, lane, self._server_clock)
+        self._sound = SoundFeed(config, lane, self._server_clock, self.video.wall_us)
 
     def _on_run(self, run: Run) -> None:
         if self._sound is not None:

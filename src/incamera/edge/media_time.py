@@ -34,6 +34,11 @@ class PictureClock:
         self._decode_time, self._wall_us = decode_time, wall_us
         return wall_us
 
+    def at(self, decode_s: float) -> int:
+        """Wall time of another track's moment on the same time line, as the newest picture tells it."""
+        assert self._wall_us is not None, "a run begins with a picture"
+        return self._wall_us + round((decode_s - self._decode_time / self._timescale) * 1_000_000)
+
 
 def _drawn_towards(predicted_us: int, arrival_us: int) -> int:
     error_us = arrival_us - predicted_us
