@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from tests.support.camera import PASSWORD, read_counters, running_camera
+from tests.support.postgres import postgres_database
 from tests.support.server import OWNER_EMAIL, OWNER_PASSWORD, Server, running_server
 from tests.support.viewer import Part, Picture, looking_back, watching
 
@@ -200,6 +203,41 @@ def test_lost_camera_is_told_and_comes_back_by_itself(server: Server) -> None:
     assert shown["state"]["fault"] in ("closed", "unreachable")
     with running_camera("porch", port=port):
         server.wait_for(path, lambda shown: shown["state"]["code"] == "online", timeout_s=40)
+
+
+async def test_stop_tells_viewers_and_leaves_nothing_open(server: Server, channel_id: str) -> None:
+    async with watching(server, channel_id, "main") as (viewer, _):
+        await viewer.until(lambda: viewer.first_picture_s is not None)
+        stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+        with pytest.raises(ConnectionClosed) as closed:
+            await viewer.until(lambda: False)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1001
+        assert await asyncio.wait_for(stopping, 20) == 0
+    seen = len(server.log.read_text())
+    assert await asyncio.to_thread(_check, server) == 0
+    server.start()
+    server.sign_in_again()
+    assert "recording.recovered" not in server.log.read_text()[seen:], "a clean stop leaves nothing to recover"
+
+
+def _check(server: Server) -> int:
+    command = [sys.executable, "-m", "incamera", "check", "--data", str(server.data), "--deep"]
+    return subprocess.run(command, check=False, env=server.environment).returncode
+
+
+async def test_line_works_on_postgresql(camera: str, tmp_path: Path) -> None:
+    with postgres_database() as address, running_server(tmp_path, "--database", address) as server:
+        server.wait_for("/api/v1/edges", lambda edges: any(edge["online"] for edge in edges["items"]))
+        device = server.owner().post("/api/v1/devices", json=_body(camera, "record")).json()
+        channel_id = str(device["channels"][0]["id"])
+        server.wait_for(f"/api/v1/devices/{device['id']}", lambda shown: shown["state"]["code"] == "online")
+        async with watching(server, channel_id, "main") as (viewer, handles):
+            await viewer.until(lambda: handles["main"] in viewer.streams and viewer.streams[handles["main"]].pictures)
+        begin = _timeline(server, channel_id)["oldest_us"]
+        server.wait_for(_timeline_path(channel_id), lambda shown: shown["newest_us"] > begin + 3_000_000)
+        numbers, _ = await _replay(server, channel_id, wanted=50)
+        assert_gapless(numbers)
 
 
 def test_log_holds_nothing_personal(server: Server) -> None:

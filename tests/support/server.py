@@ -38,7 +38,7 @@ class Server:
         self.log = folder / "server.log"
         self.url = ""
         self._options = options
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("INCAMERA_")},
             "XDG_CONFIG_HOME": str(folder / "config"),
             **environment,
@@ -75,7 +75,7 @@ class Server:
         port = str(self.port) if self.url else "0"
         command = [sys.executable, "-m", "incamera", "serve", "--data", str(self.data), "--port", port, *self._options]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=self._environment)
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=self.environment)
         self._output = ""
         deadline = time.monotonic() + START_S
         while (ready := _READY.search(self._output)) is None:
