@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from incamera.privacy import countries, vocabulary
-from incamera.privacy.durations import parse_duration, render_duration
+from incamera.privacy.durations import render_duration
 from incamera.privacy.registry import Registry
 from incamera.privacy.schema import LEGITIMATE_INTEREST, Activity, Datum, Keep, Recipient, Text
 from incamera.privacy.slots import slot_label
@@ -272,9 +272,3 @@ def _lifetime(seconds: int | None, language: str) -> str:
         return Text(fr="fin de la session du navigateur", en="end of the browser session").in_language(language)
     days, rest = divmod(seconds, 86_400)
     return render_duration(f"P{days}D" if days and not rest else f"PT{seconds // 60}M", language)
-
-
-def longest(items: tuple[KeepItem, ...]) -> str | None:
-    """The longest period of a row in ISO 8601, or None where an event ends it."""
-    figures = [item.duration for item in items if item.duration]
-    return max(figures, key=parse_duration) if figures else None

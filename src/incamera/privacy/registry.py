@@ -16,7 +16,7 @@ from sqlalchemy import Column, MetaData, Table
 from incamera.privacy.canonical import digest
 from incamera.privacy.durations import parse_duration
 from incamera.privacy.errors import DeclarationError, UnknownActivity
-from incamera.privacy.marks import Marks, Symbol, collected
+from incamera.privacy.marks import Marks, collected
 from incamera.privacy.operator_file import Operator, household
 from incamera.privacy.retention import RetentionRule
 from incamera.privacy.schema import Activity, Code, Datum, Keep
@@ -215,11 +215,6 @@ def data_of(table: Table) -> frozenset[str]:
 
 def _is_open(table: Table) -> bool:
     return not data_of(table)
-
-
-def symbols_of(marks: Marks, kind: str) -> list[Symbol]:
-    """The marked symbols of one kind."""
-    return [symbol for symbol in marks.symbols if symbol.kind == kind]
 
 
 def _order(activity_id: str) -> tuple[str, int, str]:

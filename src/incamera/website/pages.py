@@ -65,7 +65,7 @@ def texts() -> dict[str, dict[str, str]]:
 def render_notice_page(registry: Registry, language: str, *, version: str, who: str = "") -> str:
     """The whole notice. `who`: one of AUDIENCES, to show only what concerns these people.
 
-    Kept, because it changes only with the program or the operator's file, and anyone may ask for it as often as they like.
+    Kept: it changes only with the program or the operator’s file, and anyone may ask for it as often as they like.
     """
     notice = render_notice(registry, language)
     shown = [row for row in notice.rows if who not in AUDIENCES or AUDIENCES[who] & set(row.subject_terms)]
