@@ -129,8 +129,12 @@ class Recorder:
         self._events.subscribe(SoundTurnedOff, lambda event: self._turn_off(event.channel_id, StreamKind.AUDIO))
         self._events.subscribe(DeviceRemoved, self._device_removed)
         self._events.subscribe(DeviceChanged, self._device_changed)
-        await self._writer.run(lambda: _make_folders(self._folder))
-        report = await self._recovery.run()
+        try:
+            await self._writer.run(lambda: _make_folders(self._folder))
+            report = await self._recovery.run()
+        except BaseException:
+            await self._writer.stop()
+            raise
         self._start_task(self._keep_house())
         return report
 

@@ -219,8 +219,10 @@ class RecordingSpan:
             self._tools.budget.give_back(self._held_bytes)
             self._held_bytes = 0
             self._waiting.clear()
-            if self.current is not None:  # cancelled: recovery does the rest
-                self.current.file.release()
+            if self.current is not None:
+                # Cancelled: recovery does the rest. The thread may be writing just now, so closing is its business:
+                # a descriptor closed under it could already be another file's.
+                self._tools.writer.post(self.current.file.release)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 

@@ -148,6 +148,12 @@ class VolumeWriter:
         self._queue.put(_Job(work, file, answer))
         return cast("Result", await answer)
 
+    def post(self, work: Callable[[], None]) -> None:
+        """Does `work` after all that waits, for a caller that is being cancelled and cannot await it."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        answer.cancel()
+        self._queue.put(_Job(work, None, answer))
+
     async def stop(self) -> None:
         """Ends after all that was handed over, or gives up on a disk that does not answer."""
         self._queue.put(None)

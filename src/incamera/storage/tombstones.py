@@ -8,10 +8,12 @@ The file is text, one line per key: `TIME KIND DIGEST`. The digest is a truncate
 UUIDs inside), so the ledger tells no reader which device or account it was.
 """
 
+import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -71,6 +73,18 @@ class TombstoneLedger:
 
     def exists(self) -> bool:
         return self.path.exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes out (`incamera check` beside a server): no line is lost between read and rewrite."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = self.path.with_name(self.path.name + ".lock")
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def create(self, vault_id: str) -> None:
         """An empty ledger, durable when this returns."""

@@ -443,9 +443,10 @@ class Vault:
         self._check_root_key()
         self.vault_id = (store.find_meta("vault_id") or b"").decode()
         self._ledger = TombstoneLedger(ledger_path)
-        if not self._ledger.exists() and (is_new or new_ledger):
-            self._ledger.create(self.vault_id)
-        return store.bury(self._prune(self._ledger.read(self.vault_id)))
+        with self._ledger.locked():
+            if not self._ledger.exists() and (is_new or new_ledger):
+                self._ledger.create(self.vault_id)
+            return store.bury(self._prune(self._ledger.read(self.vault_id)))
 
     def _check_root_key(self) -> None:
         check = self._store.find_meta("check") or b""
@@ -516,7 +517,8 @@ class Vault:
         now_us = self._clock.now_us()
         stones = [Tombstone(name_digest(name), name.split("/", 1)[0], now_us) for name in [*names, *below]]
         if not is_replay:
-            self._ledger.append(stones)
+            with self._ledger.locked():
+                self._ledger.append(stones)
         self._store.destroy([*below, *names], stones)
         return [*names, *below]
 
