@@ -43,6 +43,7 @@ def test_the_difference_to_a_version_is_classified() -> None:
 @pytest.mark.req("R-03")
 def test_confirming_the_clock_lets_erasing_go_on(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("incamera.privacy.time_agreement.kernel_is_synchronised", lambda: False)
+    monkeypatch.setattr("incamera.privacy.time_agreement.battery_clock_agrees", lambda _now: False)
     is_agreed = time_agreement(tmp_path / "time-agreed")
     now = datetime.now(UTC)
     assert not is_agreed(now)

@@ -167,6 +167,32 @@ async def test_a_clock_that_jumps_ahead_erases_nothing_until_somebody_confirms_i
     assert await count(rows, Viewing) == 0
 
 
+class JumpingClock(MovableClock):
+    """Somebody sets the wall clock while the server runs; the other clock does not notice."""
+
+    jump = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.jump
+
+
+@pytest.mark.req("R-03")
+async def test_a_clock_set_ahead_while_running_erases_nothing(rows) -> None:
+    clock = JumpingClock()
+    await add(rows, Person(id=1, name="a", code_at=NOON), Viewing(person_id=1, seen_at=NOON))
+    engine = an_engine(rows, clock, is_time_agreed=lambda _now: False)
+    await engine.sweep()
+    clock.jump = timedelta(days=40)
+    await engine.sweep()
+    assert engine.is_paused
+    assert await count(rows, Viewing) == 1
+
+    clock.jump = timedelta()
+    clock.move(hours=1)
+    await engine.sweep()
+    assert not engine.is_paused, "set back, it is right again by itself"
+
+
 class StuckTarget:
     """A disk that does not let go."""
 

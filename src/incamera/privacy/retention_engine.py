@@ -237,7 +237,7 @@ class RetentionEngine:
         else:
             seen_at, seen_monotonic = self._last_seen
             jump = (now - seen_at) - timedelta(seconds=monotonic - seen_monotonic)
-        if (self._paused or jump > LARGEST_JUMP) and not self._is_time_agreed(now):
+        if jump > LARGEST_JUMP and not self._is_time_agreed(now):
             if not self._paused:
                 log.error("retention.paused", days=jump.days)
             self._paused = True
