@@ -7,6 +7,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from incamera.storage import migrations
@@ -37,6 +38,12 @@ async def test_migrations_make_exactly_the_declared_tables(empty: Database) -> N
     assert await migrations.upgrade(empty)
     async with empty.engine.connect() as connection:
         assert await connection.run_sync(_differences) == [], "run: python tools/make_migration.py"
+
+
+def test_numbers_of_the_files_are_alembics_revisions() -> None:
+    scripts = ScriptDirectory.from_config(migrations.config())
+    assert migrations.head() == scripts.get_current_head()
+    assert migrations._known() == {script.revision for script in scripts.walk_revisions()}
 
 
 async def test_second_start_changes_nothing(empty: Database) -> None:
@@ -74,7 +81,7 @@ async def test_backup_is_made_before_an_existing_database_changes(empty: Databas
     async with empty.engine.begin() as connection:
         await connection.execute(text(f"UPDATE alembic_version SET version_num = '{old}'"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrations, "_known", lambda: {old})
+        patch.setattr(migrations, "_known", lambda: {old, "0001"})
         patch.setattr(migrations, "_upgrade", lambda _connection, _revision: None)
         await migrations.upgrade(empty, before=before)
     assert made == [old]

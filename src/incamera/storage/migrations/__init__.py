@@ -5,16 +5,19 @@ A backup is made before the first step of an existing database. A database that 
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from incamera.kit.errors import IncameraError
 from incamera.storage.database import Database
+
+if TYPE_CHECKING:  # Alembic takes 0.3 s to import, and most starts have nothing to migrate
+    from alembic.config import Config
+
+VERSIONS: Final = Path(__file__).parent / "versions"
+_TABLE: Final = "alembic_version"
 
 
 class NewerDatabase(IncameraError):
@@ -24,7 +27,8 @@ class NewerDatabase(IncameraError):
 
     def __init__(self, revision: str) -> None:
         super().__init__(
-            f"This Incamera does not know the shape of the database ({revision}); install the newer version it was used with."
+            f"This Incamera does not know the shape of the database ({revision}); "
+            "install the newer version it was used with."
         )
 
 
@@ -45,9 +49,7 @@ class DatabaseUnusable(IncameraError):
 
 def head() -> str:
     """The newest revision this program knows."""
-    revision = ScriptDirectory.from_config(config()).get_current_head()
-    assert revision is not None
-    return revision
+    return max(_known())
 
 
 async def current(database: Database) -> str | None:
@@ -81,8 +83,10 @@ async def upgrade(
     return True
 
 
-def config(connection: Connection | None = None) -> Config:
+def config(connection: Connection | None = None) -> "Config":
     """Alembic's configuration, without an ini file."""
+    from alembic.config import Config
+
     made = Config()
     made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     made.set_main_option("path_separator", "os")
@@ -92,12 +96,18 @@ def config(connection: Connection | None = None) -> Config:
 
 
 def _known() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    """Revisions are numbered, and their files begin with the number (`tools/make_migration.py`)."""
+    return {path.name.partition("_")[0] for path in VERSIONS.glob("[0-9]*_*.py")}
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(_TABLE):
+        return None
+    revision: str | None = connection.scalar(select(column("version_num")).select_from(table(_TABLE)))
+    return revision
 
 
 def _upgrade(connection: Connection, revision: str) -> None:
+    from alembic import command
+
     command.upgrade(config(connection), revision)
