@@ -7,6 +7,7 @@ Starts the demo in a temporary folder, so the pictures show the product as someb
 
 import argparse
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,7 @@ def main() -> int:
 def running_demo() -> Iterator[Demo]:
     """The demo, in a folder that goes with it."""
     with tempfile.TemporaryDirectory(prefix="incamera-shots-") as folder:
-        command = [sys.executable, "-u", "-m", "tools.demo", "--port", "0", "--data", folder, "--no-open"]
+        command = [sys.executable, "-u", "-m", "tools.demo", "--port", str(_free_port()), "--data", folder, "--no-open"]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
@@ -105,7 +106,8 @@ def photograph(browser: Browser, demo: Demo, shot: Shot, folder: Path) -> None:
                     _sign_in(page, demo, language)
                 shot.go(page)
                 page.mouse.move(2, 2)
-                page.screenshot(path=folder / f"{shot.name}-{width}-{theme}-{language}.png")
+                path = folder / f"{shot.name}-{width}-{theme}-{language}.jpg"
+                page.screenshot(path=path, type="jpeg", quality=70)
                 context.close()
         print(f"{shot.name} {width}", flush=True)
 
@@ -155,6 +157,12 @@ def _device(page: Page) -> None:
     devices = page.evaluate("fetch('/api/v1/devices').then((response) => response.json())")
     page.goto(f"/devices/{devices['items'][0]['id']}")
     page.wait_for_timeout(1200)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _find(pattern: str, text: str) -> str:

@@ -379,6 +379,7 @@ def test_removed_device_can_be_had_back(watched: Home) -> None:
         expect(page.get_by_text("Garden is removed.")).to_be_visible()
         expect(page.get_by_role("link", name="Open Garden")).to_have_count(0)
 
+        page.reload()
         page.get_by_role("button", name="Undo").click()
 
         expect(page.get_by_role("link", name="Open Garden")).to_be_visible()

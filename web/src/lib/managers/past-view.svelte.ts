@@ -169,6 +169,7 @@ export class PastView {
       case "end":
         this.player?.flush();
         this.hasEnded = true;
+        if (this.status === "loading" && !this.player?.hasPicture) this.options.onEnd(); // nothing recorded from there on
         break;
       case "waiting":
         if (this.status === "playing" || this.status === "loading") this.status = "waiting";

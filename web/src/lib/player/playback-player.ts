@@ -126,6 +126,11 @@ export class PlaybackPlayer {
     return true;
   }
 
+  /** Something to show has arrived since the last jump. */
+  get hasPicture(): boolean {
+    return this.seekToUs === null;
+  }
+
   get wallUs(): number | null {
     return this.seekToUs ?? this.wall.wallUsAt(this.video.currentTime);
   }

@@ -2,6 +2,7 @@
 import { answer, api, once } from "../api/client";
 import type { CameraAddress, ChannelMode, Device, NewDevice, PrivacyCard, ProbeResult, Timeline, Viewing } from "../api/model";
 import { t } from "../i18n/i18n.svelte";
+import { clockTime } from "../i18n/time";
 import { devices } from "../managers/devices.svelte";
 import { toasts } from "../managers/toasts.svelte";
 import { attempt } from "./problems";
@@ -42,11 +43,23 @@ export async function removeDevice(device: Device): Promise<boolean> {
   const removed = await attempt(() => answer(api.DELETE("/api/v1/devices/{device_id}", { params: { path } })));
   if (!removed) return false;
   devices.forget(device.id);
-  toasts.show(t("device.removed", { name: device.name }), {
-    action: { label: t("common.undo"), run: () => void attempt(() => restoreDevice(device.id)) },
-    shownMs: new Date(removed.removed_until).getTime() - Date.now(),
-  });
+  offerRestore(device, removed.removed_until);
   return true;
+}
+
+/** After a reload: whatever was removed a moment ago can still be had back. */
+export async function offerRestores(): Promise<void> {
+  const removed = await attempt(() => answer(api.GET("/api/v1/devices", { params: { query: { removed: true } } })));
+  for (const device of removed?.items ?? []) if (device.removed_until !== null) offerRestore(device, device.removed_until);
+}
+
+function offerRestore(device: Device, until: string): void {
+  const leftMs = new Date(until).getTime() - Date.now();
+  if (leftMs < 1000) return;
+  toasts.show(t("device.removed", { name: device.name, time: clockTime(new Date(until).getTime()) }), {
+    action: { label: t("common.undo"), run: () => void attempt(() => restoreDevice(device.id)) },
+    shownMs: leftMs,
+  });
 }
 
 async function restoreDevice(id: string): Promise<void> {
