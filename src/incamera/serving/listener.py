@@ -134,7 +134,7 @@ class Listener:
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]  # a Generator is an Iterator
+    def capture_signals(self) -> Iterator[None]:
         yield  # we stop the parts in our own order, see StopSignal
 
 

@@ -1,1 +1,1 @@
-"""Where things are kept: rows, blobs, keys, jobs, and the one door to the outside. One interface each, adapters beside it."""
+"""Where things are kept: rows, blobs, keys, jobs, and the one door to the outside; one interface each."""

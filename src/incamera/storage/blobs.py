@@ -71,6 +71,7 @@ class Blobs:
         if unknown := options.keys() - _KNOWN_OPTIONS:
             raise InvalidBlobUrl(f"unknown option {min(unknown)}")
         endpoint = options.get("endpoint")
+        place: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
         return cls(
             S3Store(
                 parts.hostname,
@@ -78,7 +79,7 @@ class Blobs:
                 region=options.get("region", "us-east-1"),
                 virtual_hosted_style_request=endpoint is None,
                 client_options={"allow_http": bool(endpoint and endpoint.startswith("http://"))},
-                **({"endpoint": endpoint} if endpoint else {}),
+                **place,
             )
         )
 

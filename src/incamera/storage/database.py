@@ -57,7 +57,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session without a purpose, for migrations, the retention engine and tests; features use `privacy.open_session`."""
+        """A session without a purpose, for migrations, retention, jobs, tests; features use `privacy.open_session`."""
         async with self.sessions() as session, session.begin():
             yield session
 
@@ -73,11 +73,17 @@ class Database:
 def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we begin ourselves, see _begin
     cursor = connection.cursor()
-    for pragma in ("journal_mode=wal", "synchronous=normal", "foreign_keys=on", "busy_timeout=5000", "secure_delete=on"):
+    for pragma in (
+        "journal_mode=wal",
+        "synchronous=normal",
+        "foreign_keys=on",
+        "busy_timeout=5000",
+        "secure_delete=on",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _begin(connection: Any) -> None:
-    # A deferred transaction that reads first and writes later fails with SQLITE_BUSY at once, whatever the timeout says.
+    # A deferred transaction that reads first and writes later fails with SQLITE_BUSY at once, whatever the timeout.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes", True) else "BEGIN")

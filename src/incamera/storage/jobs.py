@@ -152,7 +152,7 @@ class JobQueue:
             for schedule in self._schedules:
                 await self.add(db, schedule.name, {}, unique_key=f"every/{schedule.name}")
 
-    def _claimable(self, now: datetime) -> Select[tuple[JobRow]]:
+    def _claimable(self, now: datetime) -> Select[JobRow]:
         free = or_(JobRow.leased_until.is_(None), JobRow.leased_until < now)
         ready = and_(JobRow.due_at <= now, JobRow.dead_at.is_(None), JobRow.name.in_(self._handlers))
         # SQLite has one writer at a time and ignores FOR UPDATE; PostgreSQL lets the others take the next row.

@@ -136,5 +136,5 @@ def _make(path: Path, directory: DataDirectory) -> bytes:
 class RootKeyUnwritable(RootKeyError):
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"The root key cannot be written to {path}; name another file with --root-key-file or set INCAMERA_ROOT_KEY."
+            f"The root key cannot be written to {path}; name another --root-key-file or set INCAMERA_ROOT_KEY."
         )

@@ -1,12 +1,14 @@
 """Alembic's entry point: works on the connection that `incamera.storage.migrations` (or a test) hands it."""
 
+from typing import Any, Literal
+
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
 from incamera.storage.database import Base, UtcDateTime
 
 
-def _render_item(kind: str, item: object, autogen: AutogenContext) -> str | bool:
+def _render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
     """Our own column types by their import, so that a generated file runs as it is."""
     if kind == "type" and isinstance(item, UtcDateTime):
         autogen.imports.add("from incamera.storage.database import UtcDateTime")
