@@ -197,16 +197,16 @@ class Courier:
 
     def detach(self, cause: GapCause) -> None:
         """The line is gone: what was recorded and not acknowledged becomes backlog, what was only watched is over."""
-        self._link = None
+        had_line, self._link = self._link is not None, None
         self._in_flight_bytes = 0
-        self.last_trouble = cause
+        self.last_trouble = cause if had_line else self.last_trouble
         for parcel in list(self._parcels.values()):
             if isinstance(parcel, Span) and (not parcel.is_recorded or (parcel.is_delivered and parcel.is_complete)):
                 self._forget(parcel)
             else:
                 parcel.restart(parcel.acknowledged + 1)
                 parcel.retry_at_s = 0.0
-        if cause is not GapCause.EDGE_STOPPED:
+        if had_line and cause is not GapCause.EDGE_STOPPED:
             log.info("edge.spooling", waiting_bytes=self._memory_bytes)
 
     def drained(self) -> None:
