@@ -22,7 +22,7 @@ import structlog
 
 from bench.harness import Figure, Peer, Report, parse_options
 from incamera.protocol.frames import MediaFrame
-from tests.support.recordings import Span, a_studio
+from tests.support.recordings import ShiftedClock, Span, a_studio
 
 _FPS = 25
 _PICTURE_BYTES = 20_000  # 4 Mbit/s
@@ -82,7 +82,7 @@ async def _nothing(play: Callable[[Feed], Coroutine[Any, Any, float]]) -> float:
 
 async def _incamera(cameras: int, acks: list[float], play: Callable[[Feed], Coroutine[Any, Any, float]]) -> float:
     with tempfile.TemporaryDirectory(prefix="incamera-bench-") as folder:
-        async with a_studio(Path(folder)) as studio:
+        async with a_studio(Path(folder), clock=ShiftedClock()) as studio:
             sent: dict[tuple[int, int], float] = {}
             spans = []
             for camera in range(cameras):
@@ -108,7 +108,7 @@ async def _incamera(cameras: int, acks: list[float], play: Callable[[Feed], Coro
 async def _segments(count: int) -> float:
     """CPU milliseconds of a segment that holds one picture: its opening and closing."""
     with tempfile.TemporaryDirectory(prefix="incamera-bench-") as folder:
-        async with a_studio(Path(folder)) as studio:
+        async with a_studio(Path(folder), clock=ShiftedClock()) as studio:
             channel = await studio.channel()
             cpu = 0.0
             for number in range(count):

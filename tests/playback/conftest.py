@@ -151,7 +151,7 @@ class Household:
             permissions=frozenset(permissions),
             channels=None,
             hours=None,
-            starts_at=clock.now() - timedelta(seconds=1),
+            starts_at=clock.now() - timedelta(hours=2),
             ends_at=None,
             look_back=look_back,
         )

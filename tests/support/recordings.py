@@ -33,7 +33,13 @@ HOUR_US = 3_600_000_000
 class ShiftedClock(SystemClock):
     """Real time that a test can move forward; sleeping really sleeps."""
 
-    offset_s = 0.0
+    def __init__(self, offset_s: float = 0.0) -> None:
+        self.offset_s = offset_s
+
+    @classmethod
+    def in_mid_hour(cls) -> "ShiftedClock":
+        """Half past the hour just now: no test may depend on whether an hour ends while it runs."""
+        return cls((HOUR_US // 2 - SystemClock().now_us() % HOUR_US) / 1_000_000)
 
     def monotonic(self) -> float:
         return super().monotonic() + self.offset_s
@@ -119,7 +125,7 @@ async def a_studio(
     clock: ShiftedClock | None = None,
 ) -> AsyncIterator[Studio]:
     """A running recorder; `folder` for its media if not below `home`."""
-    clock = clock or ShiftedClock()
+    clock = clock or ShiftedClock.in_mid_hour()
     async with open_database(kind, home) as database:
         vault = await Vault.open(home / "keys.db", ROOT_KEY, ledger=home / "ledger", clock=clock)
         studio = Studio(database, vault, folder or home / "media", home, clock, Channels(), EventBus())

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, case, delete, func, select, tuple_, update
+from sqlalchemy import BigInteger, Select, and_, bindparam, case, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -121,7 +121,14 @@ async def islands(
     walks: from where it stands to the last segment that begins within the tolerance. A month at the resolution of a
     screen is some two thousand steps instead of 43,000 rows.
     """
-    steps = [(start, end) for start, end in await db.execute(_walk(channel_id, stream, from_us, to_us, tolerance_us))]
+    given = {
+        "channel_id": channel_id,
+        "stream": stream,
+        "from_us": from_us,
+        "to_us": to_us,
+        "tolerance_us": tolerance_us,
+    }
+    steps = [(start, end) for start, end in await db.execute(_WALK, given)]
     if not steps:
         return []
     breaks = [
@@ -158,28 +165,34 @@ async def _causes(
     return found
 
 
-def _walk(channel_id: UUID, stream: StreamKind, from_us: int, to_us: int, tolerance_us: int) -> Any:
+def _make_walk() -> Any:
     """One row per step: start of a segment, end so far (backlog may overlap: never less than before).
 
     Each step is a few look-ups in the index, each with one upper bound: given two, SQLite seeks by the wrong one and
     reads thousands of rows per step (measured: 9 s instead of 20 ms). The row of nulls at the end stops the recursion:
-    UNION drops its repetition.
+    UNION drops its repetition. Built once: putting it together costs more than asking it.
     """
     row, first = aliased(SegmentRow), aliased(SegmentRow)
+    from_us, to_us, tolerance_us = (bindparam(name, type_=BigInteger) for name in ("from_us", "to_us", "tolerance_us"))
 
     def mine(segment: Any) -> Any:
-        return and_(segment.channel_id == channel_id, segment.stream == stream, segment.started_us < to_us)
+        return and_(segment.channel_id == _CHANNEL, segment.stream == _STREAM)
 
     start = (
         select(first.started_us, first.ended_us)
-        .where(mine(first), first.started_us >= from_us - REACH_US, first.ended_us >= from_us)
+        .where(
+            mine(first),
+            first.started_us < to_us,
+            first.started_us >= from_us - REACH_US,
+            first.ended_us >= from_us,
+        )
         .order_by(first.started_us)
         .limit(1)
         .subquery()
     )
     walk = select(start).cte("walk", recursive=True)
     reach = walk.c.ended_us + tolerance_us
-    later = and_(row.channel_id == channel_id, row.stream == stream, row.started_us > walk.c.started_us)
+    later = and_(mine(row), row.started_us > walk.c.started_us)
     within = row.started_us <= case((reach < to_us, reach), else_=to_us - 1)
 
     def following(column: Any) -> Any:
@@ -191,6 +204,29 @@ def _walk(channel_id: UUID, stream: StreamKind, from_us: int, to_us: int, tolera
     step = select(following(row.started_us), case((walk.c.ended_us > ended_us, walk.c.ended_us), else_=ended_us))
     steps = walk.union(step.select_from(walk))
     return select(steps).where(steps.c.started_us.is_not(None)).order_by(steps.c.started_us)
+
+
+def _make_bounds() -> Any:
+    """Start of the first and end of the last segment of each stream: six look-ups in the index."""
+    columns = [
+        select(column)
+        .where(SegmentRow.channel_id == _CHANNEL, SegmentRow.stream == stream)
+        .order_by(order)
+        .limit(1)
+        .scalar_subquery()
+        for stream in StreamKind
+        for column, order in (
+            (SegmentRow.started_us, SegmentRow.started_us),
+            (SegmentRow.ended_us, SegmentRow.started_us.desc()),
+        )
+    ]
+    return select(*columns)
+
+
+_CHANNEL: Final = bindparam("channel_id", type_=SegmentRow.channel_id.type)
+_STREAM: Final = bindparam("stream", type_=SegmentRow.stream.type)
+_WALK: Final = _make_walk()
+_BOUNDS: Final = _make_bounds()
 
 
 async def damage_between(db: AsyncSession, channel_id: UUID, from_us: int, to_us: int) -> list[tuple[str, int, int]]:
@@ -205,20 +241,8 @@ async def damage_between(db: AsyncSession, channel_id: UUID, from_us: int, to_us
 
 
 async def bounds(db: AsyncSession, channel_id: UUID) -> tuple[int, int] | None:
-    """Start of the oldest and end of the newest segment of a channel. One statement, six look-ups in the index."""
-    columns = [
-        select(column)
-        .where(SegmentRow.channel_id == channel_id, SegmentRow.stream == stream)
-        .order_by(order)
-        .limit(1)
-        .scalar_subquery()
-        for stream in StreamKind
-        for column, order in (
-            (SegmentRow.started_us, SegmentRow.started_us),
-            (SegmentRow.ended_us, SegmentRow.started_us.desc()),
-        )
-    ]
-    row = (await db.execute(select(*columns))).one()
+    """Start of the oldest and end of the newest segment of a channel."""
+    row = (await db.execute(_BOUNDS, {"channel_id": channel_id})).one()
     starts, ends = ([value for value in row[first::2] if value is not None] for first in (0, 1))
     return (min(starts), max(ends)) if starts else None
 
