@@ -28,9 +28,9 @@ def render_settings() -> str:
     lines = [
         "# Settings of the server",
         "",
-        "An option on the command line (`--port`) wins over the variable (`INCAMERA_PORT`), which wins over the default.",
-        "A wrong value stops the start with its name and what is allowed. How to use them: "
-        "[run a server](../howto/run-a-server.md).",
+        "An option on the command line (`--port`) wins over the variable (`INCAMERA_PORT`), that over the default.",
+        "A wrong value stops the start with its name and what is allowed.",
+        "How to use them: [run a server](../howto/run-a-server.md).",
         "",
         "| variable | what it is | allowed | default |",
         "|---|---|---|---|",
@@ -80,8 +80,8 @@ def render_problems() -> str:
     lines = [
         "# Problems",
         "",
-        "`code` in `application/problem+json` is stable; `detail` is a sentence for people. A command prints the same "
-        "sentence.",
+        "`code` in `application/problem+json` is stable; `detail` is a sentence for people.",
+        "A command prints the same sentence.",
         "",
         "| code | status | meaning |",
         "|---|---|---|",
@@ -97,7 +97,7 @@ def render_log_events() -> str:
     lines = [
         "# Log events",
         "",
-        "One JSON object a line on standard error. These events and keys are all there can be; anything else is dropped.",
+        "One JSON object a line on standard error. These are all events and keys there can be; others are dropped.",
         "",
         "| event | keys | activity |",
         "|---|---|---|",

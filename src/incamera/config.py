@@ -122,6 +122,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, dotenv_settings, file_secret_settings  # a .env file lying about is nobody's setting
         return init_settings, env_settings
 
     @field_validator("behind_proxy", mode="before")

@@ -1,4 +1,4 @@
-"""What the documents say is so: reference pages are those of the code, links lead somewhere, the API is described whole."""
+"""What the documents say is so: reference pages match the code, links lead somewhere, the API is described whole."""
 
 import re
 import subprocess
@@ -46,7 +46,7 @@ def _without_code(text: str) -> str:
     return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
 
 
-def _anchors(document: Path) -> set[str]:
+def _anchors(page: Path) -> set[str]:
     if page.suffix != ".md":
         return set()
     headings = _HEADING.findall(page.read_text(encoding="utf-8"))
