@@ -16,7 +16,7 @@ _AGREEMENT_HOLDS: Final = timedelta(days=1)
 
 
 def time_agreement(file: Path) -> Callable[[datetime], bool]:
-    """For the engine: any of the three. The operator's word (`incamera privacy trust-clock`) holds for a day in `file`."""
+    """For the engine: any of the three. The operator's word (`incamera privacy trust-clock`) in `file` holds a day."""
     return lambda now: kernel_is_synchronised() or battery_clock_agrees(now) or _was_confirmed(file, now)
 
 
