@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface  # type: ignore[import-not-found]
 except ImportError:  # ./dev runs this file without hatchling
-    BuildHookInterface = object  # type: ignore[assignment, misc]
+    BuildHookInterface = object
 
 ROOT = Path(__file__).resolve().parent
 _SOURCES = ("src", "public", "scripts")
@@ -29,7 +29,7 @@ class BuildFailed(RuntimeError):
     """The web app could not be built; the text says what to do."""
 
 
-class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc]
+class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
     """What hatchling calls before it packs files."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

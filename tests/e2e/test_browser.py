@@ -346,6 +346,40 @@ def test_browser_keeps_only_what_is_declared(watched: Home) -> None:
         assert not [url for url in addresses if re.search(r"/(api|media|privacy)", url)]
 
 
+def test_signing_out_ends_the_session_and_forgets_this_browser(watched: Home) -> None:
+    with open_page(watched.browser, watched.server.url) as page:
+        page.goto("/me")
+        page.get_by_role("radio", name="Dark").check()
+        page.get_by_role("button", name="Sign out").last.click()
+        expect(page.get_by_label("E-mail address")).to_be_visible()
+        page.goto("/")
+        expect(page.get_by_label("E-mail address")).to_be_visible()
+        assert page.evaluate("Object.keys(localStorage)") == []
+
+
+def test_another_edge_gets_a_code_and_the_command_that_uses_it(watched: Home) -> None:
+    with open_page(watched.browser, watched.server.url) as page:
+        page.goto("/edges")
+        expect(page.get_by_text("This machine", exact=True)).to_be_visible()
+        page.get_by_label("Name").fill("Country house")
+        page.get_by_role("button", name="Get a code").click()
+        expect(
+            page.get_by_text(re.compile(r"incamera edge --server \S+ --code [0-9A-Z]{5}-[0-9A-Z]{5}"))
+        ).to_be_visible()
+        assert axe_violations(page) == []
+
+
+def test_owner_sees_who_looked_and_changes_what_the_camera_does(watched: Home) -> None:
+    with open_page(watched.browser, watched.server.url) as page:
+        _open_camera(page)
+        page.goto(f"/devices/{_garden(watched)['id']}")
+        page.get_by_text("Who looked").last.click()
+        expect(page.get_by_role("listitem").filter(has_text="You").first).to_be_visible()
+        page.get_by_role("combobox", name="Keep recordings").select_option("P3D")
+        expect(page.get_by_text("Saved.")).to_be_visible()
+        assert _garden(watched)["channels"][0]["keep"] == "P3D"
+
+
 PAGES = ("/", "/add", "/edges", "/me")
 
 
