@@ -186,3 +186,49 @@ def test_figures_are_for_who_is_signed_in_and_contacts_are_in_clear_nowhere(tmp_
         assert "set-cookie" not in stranger.get("/privacy").headers, "no cookie on a first visit (K-01)"
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert OWNER_EMAIL.encode() not in written, "an address in clear: in a database, its log, or the server's output"
+
+
+@pytest.mark.req("T-03")
+async def test_an_operators_facts_are_in_the_notice(client, app) -> None:
+    operator = Operator.model_validate(
+        {
+            "deployment": {"role": "controller"},
+            "controllers": [
+                {
+                    "countries": ("FR", "BE"), "name": "Exemple SA", "address": "1 rue Exemple, Paris", "country": "FR",
+                    "email": "a@example.net", "dpo": {"name": "D. Pelle", "email": "dpo@example.net"},
+                },
+                {
+                    "name": "Example Inc.", "country": "US", "dpo_none_reason": "not required there",
+                    "representative": {"name": "R", "address": "Paris", "country": "FR", "email": "r@example.net"},
+                },
+            ],
+            "processors": [
+                {
+                    "slot": "turn_relay", "name": "Relay <Inc>", "country": "US", "hosts": ("relay.example.net:3478",),
+                    "contract": {"ref": "DPA-1", "date": "2026-03-01"}, "enabled": True,
+                },
+            ],
+            "transfers": [
+                {"slot": "turn_relay", "country": "US", "tool": "eu-gdpr:A46-2-c", "copy_at": "on request"}
+            ],
+            "minors": {"policy": "national_age"},
+            "contacts": {"privacy": "privacy@example.net", "security": "security@example.net"},
+        }
+    )  # fmt: skip
+    app.state.registry = app.state.registry.__class__(app.state.registry.declared, operator)
+    page = (await client.get("/fr/privacy")).text
+    for words in (
+        "Exemple SA",
+        "France, Belgique",
+        "D. Pelle",
+        "not required there",
+        "Relay &lt;Inc&gt;",
+        "âge du consentement",
+    ):
+        assert words in page, words
+    security = (await client.get("/.well-known/security.txt")).text
+    assert "Contact: mailto:security@example.net" in security
+    policy = (await client.get("/.well-known/incamera-policy.json")).json()
+    assert policy["hosts"] == ["relay.example.net:3478"]
+    assert re.fullmatch(r"2026\.1\+[0-9a-f]{8}", policy["version"])
