@@ -96,7 +96,7 @@ from incamera.serving.openapi import describe
 from incamera.serving.problems import add_problem_handlers
 from incamera.serving.requests_seen import RequestLog
 from incamera.serving.static import WebApp
-from incamera.serving.tls import Certificate, load_certificate, machine_names, own_certificate
+from incamera.serving.tls import Certificate, Renewal, load_certificate, machine_names, own_certificate
 from incamera.serving.trust_page import render_fingerprint, trust_router
 from incamera.storage import migrations, root_key
 from incamera.storage.data_directory import DataDirectory, lock, open_data_directory
@@ -274,8 +274,10 @@ class Incamera:
         certificate = obtain_certificate(settings, foundation.directory, self.clock)
         bindings = EdgeBindings(certificate, settings.tls_cert, is_behind_proxy=bool(settings.behind_proxy))
         core = await self._open_core(foundation, stack)
-        address = ServerAddress(public_url(settings, port), bindings.fingerprint)
-        features = await assemble(core, foundation.directory, bindings, lambda: address, stack)
+        url = public_url(settings, port)
+        features = await assemble(
+            core, foundation.directory, bindings, lambda: ServerAddress(url, bindings.fingerprint), stack
+        )
 
         media = SocketServer(SocketPolicy(trusted_proxies=settings.behind_proxy, public_url=settings.public_url))
         media.add_route(LIVE_PATH, features.live.make_socket)
@@ -283,13 +285,16 @@ class Incamera:
         media.add_route(UPLINK_PATH, features.uplinks.make_socket, is_for_browsers=False)
         api = self._connect_api(core, features, certificate)
         await stack.enter_async_context(features.retention.running())
-        await stack.enter_async_context(background(self.clock, work_of(core, features)))
+        work, tls = work_of(core, features), certificate.context() if certificate else None
+        if certificate is not None and tls is not None:
+            work["certificate"] = Renewal(certificate, tls, self.clock, bindings.renewed).run
+        await stack.enter_async_context(background(self.clock, work))
         repeats = RepeatGuard(core.database, core.vault, features.accounts, self.clock, SESSION_COOKIE.name)
         listener = Listener(
             guarded(api, settings, repeats),
             sockets,
             websockets=media.protocol_class(),
-            tls=certificate.context() if certificate else None,
+            tls=tls,
         )
         stack.push_async_callback(listener.stop)
         stack.enter_context(published(figures_of(features, media, foundation.directory)))

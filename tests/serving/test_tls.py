@@ -12,10 +12,12 @@ from incamera.serving.tls import (
     CERTIFICATE_LIFETIME,
     RENEW_BEFORE,
     CertificateUnusable,
+    Renewal,
     load_certificate,
     machine_names,
     own_certificate,
 )
+from tests.support.clock import MovableClock
 
 NAMES = ["localhost", "127.0.0.1", "::1", "attic", "192.168.1.20"]
 NOW = datetime.now(UTC)
@@ -107,6 +109,23 @@ def test_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     one, other = (own_certificate(tmp_path / name, NAMES, NOW) for name in "ab")
     with pytest.raises(CertificateUnusable, match="does not fit"):
         load_certificate(one.cert, other.key).context()
+
+
+async def test_renewed_files_serve_new_connections_without_a_restart(tmp_path: Path) -> None:
+    first, renewed = own_certificate(tmp_path, NAMES, NOW), []
+    context = first.context()
+    renewal = Renewal(first, context, MovableClock(), renewed.append)
+    client = ssl.create_default_context(cafile=str(first.ca))
+    await _connect(context, client, "localhost")
+
+    own_certificate(tmp_path, NAMES, NOW + CERTIFICATE_LIFETIME - timedelta(days=1))
+    first.key.chmod(0o644)
+    renewal.look()
+    assert renewed == [], "a key that others may read is not taken"
+    first.key.chmod(0o600)
+    renewal.look()
+
+    assert [one.fingerprint != first.fingerprint for one in renewed] == [True]
 
 
 def test_missing_file_has_one_sentence(tmp_path: Path) -> None:

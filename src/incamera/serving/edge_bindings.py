@@ -26,6 +26,10 @@ class EdgeBindings:
         self._certificate = certificate
         self._proxy_cert = proxy_cert if is_behind_proxy else None
 
+    def renewed(self, certificate: Certificate) -> None:
+        """From now on edges meet this certificate."""
+        self._certificate = certificate
+
     @property
     def fingerprint(self) -> str:
         """What goes into enrolment codes: hexadecimal, empty where edges meet no certificate that we know."""

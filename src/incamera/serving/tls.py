@@ -9,12 +9,13 @@ import hashlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -26,14 +27,20 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from incamera.kit.clock import Clock
 from incamera.kit.errors import IncameraError
+from incamera.privacy import declare_log_events
 from incamera.storage.data_directory import write_durably
 
 CA_LIFETIME: Final = timedelta(days=3650)
 # Apple refuses server certificates above 825 days, also those of a private CA.
 CERTIFICATE_LIFETIME: Final = timedelta(days=397)
 RENEW_BEFORE: Final = timedelta(days=60)
+RENEWAL_CHECK_S: Final = 60.0
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+log = structlog.get_logger(__name__)
+declare_log_events(None, {"tls.renewed": (), "tls.renewal_refused": ()})
 
 
 class CertificateUnusable(IncameraError):
@@ -80,6 +87,44 @@ def load_certificate(cert: Path, key: Path) -> Certificate:
     if mode & 0o077:
         raise CertificateUnusable(key, f"others may read it; run: chmod 600 {key}")
     return Certificate(cert, key, _fingerprint(leaf), frozenset(_names(leaf)))
+
+
+class Renewal:
+    """Follows certificate files that something else renews (an ACME client), without a restart."""
+
+    def __init__(
+        self, certificate: Certificate, context: ssl.SSLContext, clock: Clock, on_renewed: Callable[[Certificate], None]
+    ) -> None:
+        self._certificate, self._context, self._clock, self._on_renewed = certificate, context, clock, on_renewed
+        self._seen = self._state()
+
+    async def run(self) -> None:
+        """Looks every minute."""
+        while True:
+            await self._clock.sleep(RENEWAL_CHECK_S)
+            self.look()
+
+    def look(self) -> None:
+        """Takes a new certificate for new connections. One that does not fit is left for the next look."""
+        state = self._state()
+        if state == self._seen:
+            return
+        try:
+            renewed = load_certificate(self._certificate.cert, self._certificate.key)
+            renewed.context()  # whether key and certificate fit, before anything is replaced
+            self._context.load_cert_chain(renewed.cert, renewed.key)
+        except (CertificateUnusable, OSError) as error:
+            log.error("tls.renewal_refused", exc_info=error)
+            return
+        self._seen = state
+        self._on_renewed(renewed)
+        log.info("tls.renewed")
+
+    def _state(self) -> tuple[float, ...]:
+        try:
+            return tuple(path.stat().st_mtime for path in (self._certificate.cert, self._certificate.key))
+        except OSError:
+            return ()
 
 
 def read_fingerprint(cert: Path) -> bytes:
