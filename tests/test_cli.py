@@ -17,6 +17,7 @@ from httpx2 import Client
 from incamera import __version__
 from incamera.storage.data_directory import FORMAT, MARKER
 from tests.support.postgres import postgres_database
+from tests.support.s3 import ENVIRONMENT, s3_server
 from tests.support.server import OWNER_EMAIL, Server, running_server
 
 
@@ -270,6 +271,48 @@ def test_own_authority_serves_tls_and_its_edge(tmp_path: Path) -> None:
         while "uplink.connected" not in server.log.read_text() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert "uplink.connected" in server.log.read_text()
+
+
+@pytest.mark.slow
+def test_backup_goes_to_a_bucket_that_the_operator_named_and_comes_back(server: Server, tmp_path: Path) -> None:
+    with s3_server(tmp_path / "s3") as port:
+        bucket = f"s3://media/cellar?endpoint=http://127.0.0.1:{port}"
+        backup = ("backup", "--data", str(server.data), "--to", bucket)
+        _assert_refused(_incamera(server.folder, *backup, environment=ENVIRONMENT), "object_store", "privacy file")
+
+        facts = tmp_path / "privacy.toml"
+        facts.write_text(
+            f'[[processors]]\nslot = "object_store"\nown = true\nname = "cellar"\ncountry = "FR"\n'
+            f'hosts = ["127.0.0.1:{port}"]\nenabled = true\n'
+        )
+        named = ("--privacy-file", str(facts))
+        done = _incamera(server.folder, *backup, *named, environment=ENVIRONMENT)
+        assert done.returncode == 0, done.stderr
+        name = done.stdout.partition("(")[2].partition(")")[0]
+        source = bucket.replace("?", f"/{name}?")
+        restore = ("restore", "--data", str(tmp_path / "data"), "--from", source, *named)
+        done = _incamera(server.folder, *restore, environment=ENVIRONMENT)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "data" / "keys.db").exists()
+
+
+@pytest.mark.slow
+def test_behind_a_proxy_its_word_counts_and_nobody_elses(tmp_path: Path) -> None:
+    options = ("--behind-proxy", "127.0.0.1", "--host", "127.0.0.1", "--public-url", "https://cam.example.org")
+    with running_server(tmp_path, *options) as server:
+        server.url = f"http://127.0.0.1:{server.listening_port()}"
+        through = {"Host": "cam.example.org", "X-Forwarded-For": "203.0.113.5", "X-Forwarded-Proto": "https"}
+        client = server.client()
+        response = client.get("/api/v1/session", headers=through)
+        assert response.status_code == 401
+        assert response.headers["strict-transport-security"] == "max-age=31536000"
+        origin = {"Origin": "https://cam.example.org", "Sec-Fetch-Site": "same-origin"}
+        assert client.post("/api/v1/sign-in", json={}, headers={**through, **origin}).status_code == 422
+        assert client.post("/api/v1/sign-in", json={}, headers={**through, "Origin": "http://evil"}).status_code == 403
+        deadline = time.monotonic() + 20
+        while "uplink.connected" not in server.log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert "uplink.connected" in server.log.read_text(), "the local edge uses a door of its own"
 
 
 @pytest.mark.slow

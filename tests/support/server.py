@@ -68,6 +68,10 @@ class Server:
         """Someone used the link with OWNER_EMAIL and OWNER_PASSWORD; `owner` signs in from now on."""
         self._setup_token = None
 
+    def listening_port(self) -> int:
+        """The port listened on, which is not the one of the public address."""
+        return int(re.findall(r'"port": (\d+)', self.log.read_text())[-1])
+
     def start(self) -> None:
         """Starts (again, on the port it had) and returns when the server says that it is ready."""
         if self._process is not None and self._process.stdout is not None:
