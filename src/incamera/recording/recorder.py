@@ -29,7 +29,7 @@ from incamera.recording.erasure import Eraser
 from incamera.recording.errors import MediaFolderUnusable
 from incamera.recording.events import RecordingDamaged
 from incamera.recording.model import SECOND_US, ChannelRule, ChannelRules, Segment, SegmentState, segment_path
-from incamera.recording.recovery import Recovery, RecoveryReport
+from incamera.recording.recovery import PARTS, Recovery, RecoveryReport
 from incamera.recording.retention import MediaRetention
 from incamera.recording.room import Room
 from incamera.recording.span import MemoryBudget, OpenSegment, RecordingSpan, SpanTools, is_disk_full
@@ -399,7 +399,7 @@ def _is_wanted(rule: ChannelRule, opened: StreamOpen) -> bool:
 
 def _make_folders(folder: Path) -> None:
     try:
-        for number in range(256):
+        for number in range(PARTS):
             (folder / f"{number:02x}").mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -423,7 +423,7 @@ async def check(
 ) -> list[CheckFinding]:
     """For `incamera check`: whether index, files and keys agree. Changes nothing; may run beside a server.
 
-    `reads_everything` opens every record of every file (about 400 MB/s), otherwise only names and sizes are compared.
+    `reads_everything` opens every record of every file; otherwise only names and sizes are compared.
     """
     findings = []
     missing = damaged = keyless = 0

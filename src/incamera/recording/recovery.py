@@ -8,8 +8,8 @@
 
 import mmap
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,7 @@ from incamera.storage.vault import KeyDestroyed, ScopeKey, Vault
 
 log = structlog.get_logger(__name__)
 
+PARTS: Final = 256  # subfolders of the media folder
 _LAST_HOUR: Final = (1 << 31) - 1  # later than any
 
 
@@ -79,11 +80,11 @@ class Recovery:
         await self._finish_erasures(report)
         async with open_session(self._database, "B5.record", writes=False) as db:
             left_open = await repository.list_open(db)
-        on_disk = set(await self._writer.run(lambda: list(list_segments(self._folder))))
-        await self._refuse_empty_folder(on_disk, len(left_open))
+        await self._refuse_empty_folder(len(left_open))
         for segment in left_open:
             await self.recover(segment, report)
-        await self._reconcile(on_disk, report)
+        for part in range(PARTS):  # a part at a time: a million ids at once would cost 200 MB
+            await self._reconcile(part, report)
         if report != RecoveryReport():
             log.info(
                 "recording.recovered",
@@ -120,19 +121,19 @@ class Recovery:
         gone = await self._vault.destroyed_hours([extent.hour for extent in extents if extent.hour.epoch not in dead])
         await self._eraser.erase_hours(gone)
 
-    async def _refuse_empty_folder(self, on_disk: set[UUID], left_open: int) -> None:
+    async def _refuse_empty_folder(self, left_open: int) -> None:
         async with open_session(self._database, "B5.record", writes=False) as db:
             segments, _ = await repository.totals(db)
-        if not on_disk and segments > left_open:
+        is_empty = await self._writer.run(lambda: _is_empty(self._folder))
+        if is_empty and segments > left_open:
             raise MediaFolderEmpty(self._folder, segments)
 
-    async def _reconcile(self, on_disk: set[UUID], report: RecoveryReport) -> None:
+    async def _reconcile(self, part: int, report: RecoveryReport) -> None:
+        on_disk = set(await self._writer.run(lambda: list(list_segments(self._folder, part))))
         async with open_session(self._database, "B5.record", writes=False) as db:
-            known = await repository.all_ids(db)
+            known = await repository.ids_between(db, UUID(int=part << 120), UUID(int=(part << 120) + (1 << 120) - 1))
         for segment_id in on_disk - known:
-            # A left-open row removed above took its file along.
-            if await self._writer.run(segment_path(self._folder, segment_id).exists):
-                await self._adopt(segment_id, report)
+            await self._adopt(segment_id, report)
         for segment_id in known - on_disk:
             await self._missing(segment_id, report)
 
@@ -168,16 +169,20 @@ class Recovery:
             await repository.save(db, segment)
 
 
-def list_segments(folder: Path) -> Iterator[UUID]:
-    """Ids of all segment files; anything else in the folder is left alone."""
-    for part in os.scandir(folder):
-        if not part.is_dir() or len(part.name) != 2:
-            continue
-        for entry in os.scandir(part.path):
-            with suppress(ValueError):
-                segment_id = UUID(hex=entry.name)
-                if segment_path(folder, segment_id) == Path(entry.path):
-                    yield segment_id
+def list_segments(folder: Path, part: int | None = None) -> Generator[UUID, None, None]:
+    """Ids of the segment files whose id begins with this byte, or of all; whatever else lies there is left alone."""
+    for number in range(PARTS) if part is None else (part,):
+        with suppress(FileNotFoundError), os.scandir(folder / f"{number:02x}") as entries:
+            for entry in entries:
+                with suppress(ValueError):
+                    segment_id = UUID(hex=entry.name)
+                    if segment_path(folder, segment_id) == Path(entry.path):
+                        yield segment_id
+
+
+def _is_empty(folder: Path) -> bool:
+    with closing(list_segments(folder)) as found:
+        return next(found, None) is None
 
 
 def read_binding(path: Path, segment_id: UUID, media_key: ScopeKey) -> Binding | None:

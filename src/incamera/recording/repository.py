@@ -60,6 +60,11 @@ async def all_ids(db: AsyncSession) -> set[UUID]:
     return set(await db.scalars(select(SegmentRow.id)))
 
 
+async def ids_between(db: AsyncSession, first: UUID, last: UUID) -> set[UUID]:
+    """Both included."""
+    return set(await db.scalars(select(SegmentRow.id).where(SegmentRow.id.between(first, last))))
+
+
 async def list_open(db: AsyncSession) -> list[Segment]:
     rows = await db.scalars(select(SegmentRow).where(SegmentRow.state == SegmentState.OPEN))
     return [_segment(row) for row in rows]
