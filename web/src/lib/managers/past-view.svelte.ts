@@ -23,6 +23,12 @@ export interface PastOptions {
   readonly onPicture: () => void;
 }
 
+interface Gap {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly cause: string;
+}
+
 export class PastView {
   status = $state<PastStatus>("idle");
   /** Moment on the screen, milliseconds. */
@@ -30,14 +36,16 @@ export class PastView {
   speed = $state(1);
   isSoundOn = $state(false);
   refusal = $state<string | null>(null);
-  /** The hole that playback has just jumped over. */
-  gap = $state<{ fromMs: number; toMs: number; cause: string } | null>(null);
+  /** The hole that playback is jumping over, or has just jumped over. */
+  gap = $state<Gap | null>(null);
 
   private player: PlaybackPlayer | null = null;
   private socket: PlaybackSocket | null = null;
   private sound: SoundPlayer | null = null;
   private elements: PastElements | null = null;
   private hasEnded = false;
+  /** Holes told of since the last jump; they are told ahead of the picture. */
+  private gaps: Gap[] = [];
 
   constructor(private readonly options: PastOptions) {}
 
@@ -66,6 +74,7 @@ export class PastView {
     this.positionMs = null;
     this.refusal = null;
     this.gap = null;
+    this.gaps = [];
     this.hasEnded = false;
   }
 
@@ -75,6 +84,7 @@ export class PastView {
     const isPaused = this.status === "paused";
     this.hasEnded = false;
     this.gap = null;
+    this.gaps = [];
     this.positionMs = ms;
     this.status = "loading";
     this.player.speed = this.speed;
@@ -164,7 +174,7 @@ export class PastView {
         break;
       case "gap":
         this.player?.flush();
-        this.gap = { fromMs: event.fromUs / 1000, toMs: event.toUs / 1000, cause: event.cause };
+        this.gaps.push({ fromMs: event.fromUs / 1000, toMs: event.toUs / 1000, cause: event.cause });
         break;
       case "end":
         this.player?.flush();
@@ -192,7 +202,8 @@ export class PastView {
     const isNear = this.positionMs !== null && Math.abs(this.positionMs - wallUs / 1000) < 1;
     this.positionMs = wallUs / 1000;
     this.socket?.reportPosition(wallUs);
-    if (this.gap && wallUs / 1000 > this.gap.toMs + 3000) this.gap = null;
+    const atMs = wallUs / 1000;
+    this.gap = this.gaps.find((gap) => atMs > gap.fromMs - 200 && atMs < gap.toMs + 3000) ?? null;
     if (this.hasEnded && isNear && this.status === "playing") this.options.onEnd();
   }
 }
