@@ -21,6 +21,7 @@ from typing import Final
 
 MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455 clause 5.5
+MAX_FRAGMENTS: Final = 256  # of one message: a frame costs a parse, however little it carries
 
 NORMAL: Final = 1000  # close codes: RFC 6455 clause 7.4.1
 GOING_AWAY: Final = 1001
@@ -122,6 +123,7 @@ class FrameReader:
         self._missing_bytes = 0
         self._message_opcode = _CONTINUATION  # of the fragmented message under way; continuation: none
         self._message = bytearray()
+        self._fragments = 0
         self._is_closed = False
 
     def limit(self, max_message_bytes: int) -> None:
@@ -195,10 +197,13 @@ class FrameReader:
         if frame.opcode != _CONTINUATION:
             self._message_opcode = frame.opcode
         self._message += payload
+        self._fragments += 1
         if not frame.is_final:
+            if self._fragments >= MAX_FRAGMENTS:
+                raise WebSocketViolation(POLICY, f"a message comes in more than {MAX_FRAGMENTS} pieces")
             return None
         whole, opcode = bytes(self._message), self._message_opcode
-        self._message, self._message_opcode = bytearray(), _CONTINUATION
+        self._message, self._message_opcode, self._fragments = bytearray(), _CONTINUATION, 0
         return _message(opcode, whole)
 
     def _control(self, frame: "_FrameHead", payload: bytes) -> Event:

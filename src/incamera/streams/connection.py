@@ -50,8 +50,9 @@ class SocketHandler:
     """
 
     max_message_bytes = 64 * 1024
-    texts_per_s = 50.0  # a bucket: no peer of ours says more, and each message costs a parse
+    texts_per_s = 50.0  # a bucket: no peer of ours says more, and each message, ping or pong costs a parse
     text_burst = 400.0
+    max_unsent_bytes = 256 * 1024 * 1024  # who leaves more than that unread is cut: far above a page full of joins
 
     def __init__(self, connection: "WebSocketConnection") -> None:
         self.connection = connection
@@ -186,12 +187,12 @@ class WebSocketConnection(asyncio.Protocol):
         self.close(websocket.GOING_AWAY, "the server stops")
 
     def check_alive(self, now: float) -> None:
-        """Pings a silent peer, cuts one that stays silent. Called every few seconds."""
+        """Pings a silent peer, cuts one that stays silent or reads nothing. Called every few seconds."""
         silent_s = now - self._last_heard
         if self._is_lost:
             return
-        if silent_s > SILENCE_LIMIT_S:
-            self._transport.abort()
+        if silent_s > SILENCE_LIMIT_S or self.unsent_bytes > self._handler.max_unsent_bytes:
+            self._transport.abort()  # gone, or it talks and never reads: our answers would fill the memory
         elif silent_s > PING_AFTER_S and not self._has_pinged and self.is_open:
             self._has_pinged = True
             self._transport.write(websocket.render_ping())
@@ -247,6 +248,8 @@ class WebSocketConnection(asyncio.Protocol):
         elif isinstance(event, websocket.Ping):
             self._take_text_allowance()
             self.write(websocket.render_pong(event.data))
+        else:
+            self._take_text_allowance()
 
     def _take_text_allowance(self) -> None:
         handler, now = self._handler, self._last_heard

@@ -14,6 +14,7 @@ from incamera.streams.model import LiveChunk
 GOP_CACHE_BYTES: Final = 16 * 1024 * 1024
 GOP_CACHE_S: Final = 30.0
 SOUND_CACHE_S: Final = 2.0
+_CHUNK_COSTS_BYTES: Final = 512  # beside its media: tiny chunks must not fill the memory by their number
 
 
 class ChunkCache:
@@ -48,7 +49,7 @@ class ChunkCache:
 
     def _append(self, chunk: LiveChunk) -> None:
         self._chunks.append(chunk)
-        self._bytes += chunk.size_bytes
+        self._bytes += chunk.size_bytes + _CHUNK_COSTS_BYTES
 
     def _duration_ticks(self) -> int:
         return self._chunks[-1].decode_time - self._chunks[0].decode_time
@@ -72,8 +73,11 @@ class SoundCache(ChunkCache):
 
     def add(self, chunk: LiveChunk) -> None:
         self._append(chunk)
-        while self._duration_ticks() > SOUND_CACHE_S * self._timescale or self._bytes > GOP_CACHE_BYTES:
-            self._bytes -= self._chunks.popleft().size_bytes
+        while len(self._chunks) > 1 and self._is_long():
+            self._bytes -= self._chunks.popleft().size_bytes + _CHUNK_COSTS_BYTES
+
+    def _is_long(self) -> bool:
+        return self._duration_ticks() > SOUND_CACHE_S * self._timescale or self._bytes > GOP_CACHE_BYTES
 
 
 def make_cache(stream: StreamKind) -> ChunkCache:

@@ -110,6 +110,7 @@ class SocketServer:
         return asyncio.Protocol()
 
     def _open(self, head: bytes, transport: asyncio.Transport, state: ServerState) -> WebSocketConnection:
+        self._check_way(transport)
         upgrade = websocket.parse_upgrade_request(head)
         request = self._describe(upgrade, transport)
         route = self._routes[request.path]
@@ -129,6 +130,17 @@ class SocketServer:
         return connection
 
     # --- who is there -----------------------------------------------------------------------------------------------
+
+    def _check_way(self, transport: asyncio.Transport) -> None:
+        """Behind a proxy this listener speaks plain HTTP: for the proxy and this machine, for nobody else."""
+        address = _parse_address(_peer_address(transport))
+        is_here = address is None or address.is_loopback
+        if self._policy.trusted_proxies and not is_here and not self._is_trusted(str(address)):
+            raise _Refused(
+                HTTPStatus.FORBIDDEN,
+                "not_through_proxy",
+                "This server takes connections from its proxy only; use the proxy's address.",
+            )
 
     def _check_limits(self, address: str | None) -> None:
         if len(self._connections) >= self._policy.max_connections:

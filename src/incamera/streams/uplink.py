@@ -88,6 +88,7 @@ class UplinkSocket(SocketHandler):
     max_message_bytes = 64 * 1024  # until the edge has authenticated
     texts_per_s = 500.0  # a recorder with 64 channels that comes back says 200 things at once
     text_burst = 5000.0
+    max_unsent_bytes = 16 * 1024 * 1024  # words only: what a recorder shall do with 64 channels is a tenth of it
 
     def __init__(self, connection: WebSocketConnection, context: "UplinkContext", directory: "UplinkDirectory") -> None:
         super().__init__(connection)
