@@ -204,8 +204,11 @@ async def test_two_edges_do_not_share_a_folder(tmp_path: Path, server: UplinkSer
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, bytes]:
-    """A server's own certificate that nobody vouches for, and its SHA-256."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    """A server's own certificate that nobody vouches for, and the SHA-256 of its key."""
+    return make_certificate(tmp_path / "server.pem", ec.generate_private_key(ec.SECP256R1()))
+
+
+def make_certificate(pem: Path, key: ec.EllipticCurvePrivateKey) -> tuple[ssl.SSLContext, bytes]:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cams.example")])
     now = dt.datetime.now(dt.UTC)
     made = (
@@ -218,13 +221,28 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, bytes]:
         .not_valid_after(now + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
-    pem = tmp_path / "server.pem"
     unencrypted = serialization.NoEncryption()
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unencrypted)
     pem.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
-    return context, hashlib.sha256(made.public_bytes(serialization.Encoding.DER)).digest()
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return context, hashlib.sha256(public).digest()
+
+
+async def test_a_renewed_certificate_is_the_same_server_if_its_key_is(tmp_path: Path, server: UplinkServer) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    data = ("--data", tmp_path / "edge")
+    for pem, code in (("first.pem", CODE), ("renewed.pem", None)):
+        context, server.server_key_sha256 = make_certificate(tmp_path / pem, key)
+        await server.stop()
+        await server.start(ssl=context)
+        url = server.url.replace("http", "https")
+        pinned = ("--code", f"{code}-{server.server_key_sha256.hex()[:16].upper()}") if code else ()
+        server.software = ""
+        program = await Program.start("--server", url, *pinned, *data)
+        await server.until(lambda: server.software, timeout_s=10)
+        await program.end()
 
 
 async def test_the_code_pins_the_servers_certificate(
@@ -233,7 +251,7 @@ async def test_the_code_pins_the_servers_certificate(
     context, fingerprint = certificate
     await server.stop()
     await server.start(ssl=context)
-    server.certificate_sha256 = fingerprint  # part of what the edge signs
+    server.server_key_sha256 = fingerprint  # part of what the edge signs
     url = server.url.replace("http", "https")
     wrong = f"{CODE}-{'0' * 16}"
     right = f"{CODE}-{fingerprint.hex()[:16].upper()}"

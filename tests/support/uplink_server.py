@@ -89,7 +89,7 @@ class UplinkServer:
         self.sealed: dict[UUID, SealedFile] = {}
         self.heard: list[EdgeMessage] = []
         self.connections: list[Connection] = []
-        self.certificate_sha256 = b""
+        self.server_key_sha256 = b""
         self.port = 0
         self._server: asyncio.Server | None = None
         self.changed = asyncio.Event()
@@ -260,7 +260,7 @@ class Connection(asyncio.Protocol):
                 return
             server.public_key = message.public_key
         key = Ed25519PublicKey.from_public_bytes(server.public_key)
-        key.verify(message.signature, SIGNATURE_CONTEXT + self._nonce + server.certificate_sha256)
+        key.verify(message.signature, SIGNATURE_CONTEXT + self._nonce + server.server_key_sha256)
         server.software = message.software
         self.is_welcome = True
         public = server.spool_key.public_key().public_bytes_raw()

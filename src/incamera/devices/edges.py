@@ -64,7 +64,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where edges find this server. `fingerprint`: SHA-256 of its certificate in hexadecimal, empty without TLS."""
+    """Where edges find this server. `fingerprint`: SHA-256 of its public key in hexadecimal, empty without TLS."""
 
     url: str
     fingerprint: str

@@ -28,7 +28,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     private_key: bytes  # Ed25519, raw 32 bytes
     edge_id: UUID | None = None
     server: str = ""
-    certificate_sha256: str = ""  # hexadecimal; empty without TLS
+    server_key_sha256: str = ""  # hexadecimal; empty without TLS
     spool_public_key: bytes = b""  # of the server, X25519
 
     @property
@@ -39,9 +39,9 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def public_key(self) -> bytes:
         return self._key().public_key().public_bytes_raw()
 
-    def sign(self, nonce: bytes, certificate_sha256: bytes) -> bytes:
+    def sign(self, nonce: bytes, server_key_sha256: bytes) -> bytes:
         """Proves the key on this very connection: nonce and server certificate are part of what is signed."""
-        return self._key().sign(SIGNATURE_CONTEXT + nonce + certificate_sha256)
+        return self._key().sign(SIGNATURE_CONTEXT + nonce + server_key_sha256)
 
     def __repr__(self) -> str:
         """Without the key: what is printed or logged must not hold it."""

@@ -17,6 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from incamera.edge.errors import CertificateUnknown, EdgeError, NotAnIncameraServer, ServerUnreachable
 from incamera.edge.server_address import UPLINK_TARGET, ServerAddress
 from incamera.protocol import websocket
@@ -32,9 +36,12 @@ _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 
 @dataclass(frozen=True, slots=True)
 class CertificateExpectation:
-    """What the server's certificate must be: one with such a SHA-256 (or its start), else one this machine trusts."""
+    """What the server's certificate must be: one for such a key, else one that this machine trusts.
 
-    sha256_prefixes: tuple[str, ...]  # hexadecimal, lower case; none: only the machine's trust counts
+    The key is pinned and not the certificate (RFC 7469 clause 2.4): a renewed certificate is the same server.
+    """
+
+    key_sha256_prefixes: tuple[str, ...]  # hexadecimal, lower case; none: only the machine's trust counts
 
 
 @dataclass(slots=True)
@@ -61,7 +68,7 @@ class Link(asyncio.Protocol):
         self._early: list[Text] = []
         self._paused_at: float | None = None
         self._close: Close | None = None
-        self.certificate_sha256 = b""  # of the server; empty without TLS
+        self.server_key_sha256 = b""  # empty without TLS
         self.last_received_s = monotonic()
 
     # --- asyncio's side ---
@@ -224,7 +231,7 @@ async def open_link(
                 certificate = _certificate(link)
                 if not _is_expected(certificate, expectation) and not await _is_trusted(address, certificate):
                     raise CertificateUnknown
-                link.certificate_sha256 = hashlib.sha256(certificate).digest()
+                link.server_key_sha256 = _key_sha256(certificate)
             await link.upgrade()
             return link
     except TimeoutError as error:
@@ -266,8 +273,17 @@ def _certificate(link: Link) -> bytes:
 
 
 def _is_expected(certificate: bytes, expectation: CertificateExpectation) -> bool:
-    digest = hashlib.sha256(certificate).hexdigest()
-    return any(hmac.compare_digest(digest[: len(prefix)], prefix) for prefix in expectation.sha256_prefixes)
+    digest = _key_sha256(certificate).hex()
+    return any(hmac.compare_digest(digest[: len(prefix)], prefix) for prefix in expectation.key_sha256_prefixes)
+
+
+def _key_sha256(certificate: bytes) -> bytes:
+    """SHA-256 of the SubjectPublicKeyInfo of a DER certificate; raises CertificateUnknown for what is none."""
+    try:
+        key = x509.load_der_x509_certificate(certificate).public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CertificateUnknown from error
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 
 async def _is_trusted(address: ServerAddress, certificate: bytes) -> bool:

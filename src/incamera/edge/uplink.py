@@ -168,13 +168,13 @@ class Uplink:
 
     def _expected_certificate(self) -> CertificateExpectation:
         """The one we know, and the one that a code in a person's hand vouches for."""
-        known = self._identity.certificate_sha256 if self._identity.is_enrolled else ""
+        known = self._identity.server_key_sha256 if self._identity.is_enrolled else ""
         given = "" if self._code is None else self._code.fingerprint_prefix
         return CertificateExpectation(tuple(prefix for prefix in (known, given) if prefix))
 
-    def answer_hello(self, hello: Hello, certificate_sha256: bytes) -> Message:
+    def answer_hello(self, hello: Hello, server_key_sha256: bytes) -> Message:
         """Proves who this edge is, or enrols it."""
-        signature = self._identity.sign(hello.nonce, certificate_sha256)
+        signature = self._identity.sign(hello.nonce, server_key_sha256)
         software = self._tools.software
         if self._identity.edge_id is not None:
             return Authenticate(edge_id=self._identity.edge_id, signature=signature, software=software)
@@ -189,7 +189,7 @@ class Uplink:
             self._identity,
             edge_id=welcome.edge_id,
             server=str(self._address),
-            certificate_sha256=link.certificate_sha256.hex(),
+            server_key_sha256=link.server_key_sha256.hex(),
             spool_public_key=welcome.spool_public_key,
         )
         if identity != self._identity:
@@ -299,7 +299,7 @@ class _Session:
             case Refused(code=code, detail=detail, is_final=is_final):
                 raise RefusedByServer(code, detail, is_final=is_final)
             case Hello() if not self._is_welcome:
-                answer = self._uplink.answer_hello(message, self.link.certificate_sha256)
+                answer = self._uplink.answer_hello(message, self.link.server_key_sha256)
                 self.link.send_text(render_message(answer))
             case Welcome() if not self._is_welcome:
                 self._is_welcome = True

@@ -17,7 +17,7 @@ Parsed = TypeVar("Parsed")
 
 PROTOCOL_VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024  # the largest is a test picture
-SIGNATURE_CONTEXT: Final = b"incamera uplink v1\x00"  # signed: context + nonce + server certificate SHA-256 (or b"")
+SIGNATURE_CONTEXT: Final = b"incamera uplink v1\x00"  # signed: context + nonce + SHA-256 of the server's key
 
 
 class StreamKind(StrEnum):
@@ -194,7 +194,7 @@ class Enrol(Message, tag="enrol", kw_only=True, frozen=True):
 
     code: str
     public_key: bytes  # Ed25519, raw 32 bytes
-    signature: bytes  # over SIGNATURE_CONTEXT + nonce + certificate SHA-256
+    signature: bytes  # over SIGNATURE_CONTEXT + nonce + SHA-256 of the server's public key (b"" without TLS)
     software: str
     version: int = PROTOCOL_VERSION
 

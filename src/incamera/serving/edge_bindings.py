@@ -1,7 +1,7 @@
-"""Which certificate an edge's signature may name: the one it must have seen if it really talks to us.
+"""Which server key an edge's signature may name: the one it must have seen if it really talks to us.
 
-The signature covers SHA-256 of the server's certificate. Over TLS that is ours, behind a proxy the proxy's (whose file
-may be renewed while we run), on plain loopback nothing.
+The signature covers SHA-256 of the public key in the server's certificate. Over TLS that is ours, behind a proxy the
+proxy's (whose certificate may be renewed while we run), on plain loopback nothing.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from incamera.privacy import declare_log_events
-from incamera.serving.tls import Certificate, CertificateUnusable, read_fingerprint
+from incamera.serving.tls import Certificate, CertificateUnusable, read_key_sha256
 from incamera.streams import SocketRequest
 
 log = structlog.get_logger(__name__)
@@ -44,11 +44,11 @@ class EdgeBindings:
 
     def _secure(self) -> tuple[bytes, ...]:
         if self._certificate is not None:
-            return (self._certificate.fingerprint,)
+            return (self._certificate.key_sha256,)
         if self._proxy_cert is None:
             return ()
         try:
-            return (read_fingerprint(self._proxy_cert),)
+            return (read_key_sha256(self._proxy_cert),)
         except CertificateUnusable:
             log.error("tls.proxy_certificate_unreadable")
             return ()

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -54,11 +55,11 @@ class CertificateUnusable(IncameraError):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the listener serves with. `fingerprint` is the SHA-256 of the leaf's DER: edges pin it."""
+    """What the listener serves with. `key_sha256` is that of the leaf's public key: edges pin it."""
 
     cert: Path
     key: Path
-    fingerprint: bytes
+    key_sha256: bytes
     names: frozenset[str]
     ca: Path | None = None  # what people have to trust; None: a public CA does
 
@@ -86,7 +87,7 @@ def load_certificate(cert: Path, key: Path) -> Certificate:
         raise CertificateUnusable(key, "it is missing or cannot be read") from error
     if mode & 0o077:
         raise CertificateUnusable(key, f"others may read it; run: chmod 600 {key}")
-    return Certificate(cert, key, _fingerprint(leaf), frozenset(_names(leaf)))
+    return Certificate(cert, key, _key_sha256(leaf), frozenset(_names(leaf)))
 
 
 class Renewal:
@@ -127,10 +128,10 @@ class Renewal:
             return ()
 
 
-def read_fingerprint(cert: Path) -> bytes:
-    """SHA-256 of a certificate file's leaf; raises CertificateUnusable."""
+def read_key_sha256(cert: Path) -> bytes:
+    """SHA-256 of the public key in a certificate file's leaf; raises CertificateUnusable."""
     try:
-        return _fingerprint(x509.load_pem_x509_certificates(cert.read_bytes())[0])
+        return _key_sha256(x509.load_pem_x509_certificates(cert.read_bytes())[0])
     except (OSError, ValueError, IndexError) as error:
         raise CertificateUnusable(cert, "it is missing or holds no PEM certificate") from error
 
@@ -146,7 +147,7 @@ def own_certificate(folder: Path, names: Sequence[str], now: datetime) -> Certif
     wanted = [name for name in names if _is_permitted(authority, name)]
     if leaf is None or leaf.not_valid_after_utc - now < RENEW_BEFORE or not set(wanted) <= _names(leaf):
         leaf = _make_leaf(authority, ca_key, cert, key, wanted, now)
-    return Certificate(cert, key, _fingerprint(leaf), frozenset(_names(leaf)), ca_cert)
+    return Certificate(cert, key, _key_sha256(leaf), frozenset(_names(leaf)), ca_cert)
 
 
 def machine_names(host: str, public_url_name: str | None) -> list[str]:
@@ -200,7 +201,7 @@ def _make_leaf(
 ) -> x509.Certificate:
     signer = load_pem_private_key(ca_key.read_bytes(), None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
-    private = ec.generate_private_key(ec.SECP256R1())
+    private = _find_key(key) or ec.generate_private_key(ec.SECP256R1())  # the same at renewal: edges pin it
     built = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
@@ -279,8 +280,9 @@ def _names(leaf: x509.Certificate) -> set[str]:
     return {str(name.value) for name in names}
 
 
-def _fingerprint(leaf: x509.Certificate) -> bytes:
-    return hashlib.sha256(leaf.public_bytes(Encoding.DER)).digest()
+def _key_sha256(leaf: x509.Certificate) -> bytes:
+    """Of the SubjectPublicKeyInfo (RFC 7469 clause 2.4): a renewed certificate for the same key is the same server."""
+    return hashlib.sha256(leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 
 def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
@@ -295,6 +297,14 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _find_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError):
+        return None
+    return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
 
 def _write_key(path: Path, private: ec.EllipticCurvePrivateKey) -> None:
