@@ -7,6 +7,7 @@ A run begins when a camera is connected, changes its parameter sets, or was sile
 here waits: `on_unit` is called from the camera's own read.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -15,15 +16,18 @@ from incamera.edge.decoder.processes import SoundEncoder
 from incamera.edge.lanes import Lane, Run
 from incamera.edge.media_time import PictureClock, SoundAligner, TrackPoint
 from incamera.edge.server_clock import ServerClock
-from incamera.edge.sources.base import ClockPoint, TrackInfo
+from incamera.edge.sources.base import ClockPoint, SourceFault, TrackInfo
 from incamera.kit.ids import new_id
 from incamera.media.aac import SAMPLES_PER_FRAME, InvalidAudioConfig, aac_track_config, parse_audio_specific_config
 from incamera.media.cmaf import Packager
 from incamera.media.h264 import VIDEO_TIMESCALE, VideoAssembler
 from incamera.media.sample import AccessUnit, Chunk, Sample, TrackConfig
-from incamera.protocol.messages import GapCause
+from incamera.protocol.messages import CameraFault, GapCause
 
 MAX_SILENCE_S: Final = 2.0
+# A run costs messages to the server, rows and files there: a camera that changes with every picture gets no more.
+_MAX_RUNS: Final = 20
+_MAX_RUNS_WITHIN_S: Final = 10.0
 _SOUND_CHUNK_S: Final = 0.060  # frames of AAC are as short as 21 ms; a chunk each would double what they cost
 _ALIGN_EVERY_S: Final = 2.0
 
@@ -53,6 +57,7 @@ class VideoFeed:
         self._picture_clock = PictureClock(VIDEO_TIMESCALE)
         self._newest = 0  # decode time of the last sample, as the assembler counts
         self._arrived_s = 0.0
+        self._runs_began_s: deque[float] = deque(maxlen=_MAX_RUNS)
         self.origin = 0  # decode time of the run's first sample, as the assembler counts
         self.run: Run | None = None
         self.sync_chunk: Chunk | None = None  # the newest, for test pictures and covers
@@ -84,6 +89,7 @@ class VideoFeed:
     def _begin_run(self, sample: Sample, arrived_s: float, cause: GapCause) -> None:
         config = self._assembler.config
         assert config is not None
+        self._count_run(arrived_s)
         if self._config is None:
             cause = self._cause
         self._config = config
@@ -93,6 +99,12 @@ class VideoFeed:
         self.run = Run(new_id(), config, self._server_clock.wall_us(arrived_s), 0, cause)
         self._lane.begin_run(self.run)
         self._on_run(self.run)
+
+    def _count_run(self, arrived_s: float) -> None:
+        began_s = self._runs_began_s
+        if len(began_s) == _MAX_RUNS and arrived_s - began_s[0] < _MAX_RUNS_WITHIN_S:
+            raise SourceFault(CameraFault.PROTOCOL, "its picture changes all the time")
+        began_s.append(arrived_s)
 
     @property
     def config(self) -> TrackConfig | None:

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 _COMMAND: Final = (sys.executable, "-I", "-m", "incamera.edge.decoder")
 _PICTURE_TIMEOUT_S: Final = 8.0  # starting the child on a small board included
+_MAX_JPEG_BYTES: Final = 2 * 1024 * 1024  # a larger one no server takes: the message would cost the whole line
 _IDLE_S: Final = 20.0  # then the picture child goes: it holds as much memory as ten cameras
 _SOUND_SILENCE_S: Final = 5.0
 _MOST_WAITING_BYTES: Final = 256 * 1024  # of sound that the child does not read
@@ -140,8 +141,10 @@ class PictureDecoder:
             self._child = await DecoderChild.start()
         self._child.send(request)
         match await self._child.receive():
-            case Picture(jpeg):
+            case Picture(jpeg) if len(jpeg) <= _MAX_JPEG_BYTES:
                 return jpeg
+            case Picture():
+                raise PictureUnreadable("its JPEG is too large")
             case Failed(problem):
                 raise PictureUnreadable(problem)
             case _:

@@ -36,6 +36,7 @@ MEMORY_BYTES: Final = 768 * 1024 * 1024  # of address space; a 4K picture needs 
 _CHILD_LIMITS: Final = Limits(address_space_bytes=MEMORY_BYTES, open_files=16, file_size_bytes=0)
 _JPEG_QUALITY: Final = "4"  # quantiser, 2 is best and 31 worst
 _BIT_RATE: Final = 32_000
+_TALLEST: Final = 2  # times the greatest width: doorbells are upright, columns are an attack
 _TOLERATED_GAP: Final = SAMPLE_RATE * 60 // 1000  # ticks; below, the camera's clock only jitters
 _LIBAV_CODECS: Final = {"PCMA": "pcm_alaw", "PCMU": "pcm_mulaw"}
 _FAULTS: Final = (av.error.FFmpegError, EOFError, MemoryError, ValueError, IndexError, OverflowError)
@@ -85,8 +86,8 @@ def decode_picture(media: bytes, max_width: int) -> bytes:
 
 
 def _render_jpeg(frame: Any, max_width: int) -> bytes:
-    width = min(frame.width, max_width) // 2 * 2
-    height = max(2, round(frame.height * width / frame.width / 2) * 2)
+    scale = min(1.0, max_width / frame.width, _TALLEST * max_width / frame.height)
+    width, height = max(2, int(frame.width * scale) // 2 * 2), max(2, round(frame.height * scale / 2) * 2)
     encoder = _codec("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)

@@ -33,8 +33,9 @@ DEFAULT_RANGES: Final = (
 # Never, whatever is declared: where clouds keep the credentials of the machine, and what is nobody's address.
 _NEVER: Final = tuple(
     ipaddress.ip_network(text)
-    for text in ("169.254.169.254/32", "169.254.170.2/32", "fd00:ec2::254/128", "0.0.0.0/8", "::/128", "224.0.0.0/4",
-                 "ff00::/8", "255.255.255.255/32")
+    for text in ("169.254.169.253/32", "169.254.169.254/32", "169.254.170.2/32", "169.254.170.23/32",
+                 "100.100.100.200/32", "fd00:ec2::23/128", "fd00:ec2::253/128", "fd00:ec2::254/128",
+                 "fd20:ce::254/128", "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255/32")
 )  # fmt: skip
 
 

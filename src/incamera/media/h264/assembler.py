@@ -27,6 +27,7 @@ _SLICE, _IDR, _SPS, _PPS = 1, 5, 7, 8
 _KEPT: Final = frozenset({_SLICE, _IDR})
 _ORDER_COUNT_PER_PICTURE: Final = 2  # frames count in fields (clause 8.2.1)
 _MAX_SETS: Final = 16
+_MAX_SETS_BYTES: Final = 32 * 1024  # all together: they travel in the init segment, of which a server takes 64 KiB
 _LARGEST_STEP_BACK: Final = VIDEO_TIMESCALE * 2
 _LARGEST_STEP: Final = VIDEO_TIMESCALE * 10
 _STEP_AFTER_JUMP: Final = VIDEO_TIMESCALE // 25
@@ -95,7 +96,8 @@ class VideoAssembler:
                 sets, key = self._pps, parse_pps_ids(nal_unit)[0]
         except InvalidBitstream:
             return  # a broken copy of a parameter set must not displace a good one
-        if key in sets or len(sets) < _MAX_SETS:
+        known_bytes = sum(map(len, (*self._sps.values(), *self._pps.values()))) - len(sets.get(key, b""))
+        if (key in sets or len(sets) < _MAX_SETS) and known_bytes + len(nal_unit) <= _MAX_SETS_BYTES:
             sets[key] = bytes(nal_unit)
 
     def _begin(self, slice_nal_unit: bytes) -> bool:
