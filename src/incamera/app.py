@@ -55,10 +55,9 @@ from incamera.devices import processing as devices_processing
 from incamera.devices.model import render_keep
 from incamera.kit.clock import Clock, SystemClock
 from incamera.kit.events import EventBus
-from incamera.live import LiveService
+from incamera.live import LIVE_PATH, LiveService
 from incamera.live import endpoints as live_endpoints
 from incamera.live import processing as live_processing
-from incamera.live.socket import LIVE_PATH
 from incamera.maintenance import ledger_path, make_backup, privacy_file
 from incamera.playback import PLAYBACK_PATH, PlaybackService
 from incamera.playback import endpoints as playback_endpoints

@@ -23,7 +23,7 @@ from incamera.devices.model import DeviceKind, KeepPlan, PrivacyCard, RecordingP
 from incamera.devices.plans import DevicePlans
 from incamera.devices.removal import RemovalService
 from incamera.devices.service import DeviceService
-from incamera.devices.viewings import ViewingLogs, ViewingSource
+from incamera.devices.viewings import LoggedViewing, ViewingLogs, ViewingSource
 
 __all__ = [
     "ChannelOnline",
@@ -41,6 +41,7 @@ __all__ = [
     "EdgeDesk",
     "EdgeService",
     "KeepPlan",
+    "LoggedViewing",
     "PrivacyCard",
     "RecordingPlan",
     "RemovalService",

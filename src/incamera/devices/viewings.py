@@ -6,7 +6,7 @@ Both lie above this package, so `app.py` hands their logs over as `ViewingSource
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,19 +22,15 @@ from incamera.storage.database import Database
 _STILL_LOOKING: Final = timedelta(seconds=75)  # the logs note every half minute that somebody still looks
 
 
-class LoggedViewing(Protocol):
-    """A line of a viewing log, whichever feature keeps it."""
+@dataclass(frozen=True, slots=True)
+class LoggedViewing:
+    """A line of a viewing log, whichever feature keeps it: never with the viewer's address."""
 
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def account_id(self) -> UUID: ...
-    @property
-    def channel_id(self) -> UUID: ...
-    @property
-    def started_at(self) -> datetime: ...
-    @property
-    def last_seen_at(self) -> datetime: ...
+    id: UUID
+    account_id: UUID
+    channel_id: UUID
+    started_at: datetime
+    last_seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

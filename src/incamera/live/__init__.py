@@ -5,11 +5,13 @@
 
 from incamera.live.errors import TicketInvalid, TooManyTickets
 from incamera.live.service import LiveService
+from incamera.live.socket import LIVE_PATH
 from incamera.live.tickets import Audience, Ticket, TicketOffice
-from incamera.live.viewing_log import Viewing, ViewingLog
+from incamera.live.viewing_log import ViewingLog
 from incamera.live.views import OpenViews, StopReason
 
 __all__ = [
+    "LIVE_PATH",
     "Audience",
     "LiveService",
     "OpenViews",
@@ -18,6 +20,5 @@ __all__ = [
     "TicketInvalid",
     "TicketOffice",
     "TooManyTickets",
-    "Viewing",
     "ViewingLog",
 ]

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.accounts import Actor
+from incamera.devices import LoggedViewing
 from incamera.kit.clock import Clock
 from incamera.kit.ids import new_id
 from incamera.live import repository
@@ -28,17 +29,6 @@ log = structlog.get_logger(__name__)
 FLUSH_S: Final = 1.0
 TOUCH_S: Final = 30.0
 ACTIVITY: Final = "B4.live_view"
-
-
-@dataclass(frozen=True, slots=True)
-class Viewing:
-    """One line of the log as the owner sees it: never the address."""
-
-    id: UUID
-    account_id: UUID
-    channel_id: UUID
-    started_at: datetime
-    last_seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +91,10 @@ class ViewingLog:
             if is_due:
                 self._touched_at = self._clock.monotonic()
 
-    async def latest(self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> Sequence[Viewing]:
+    async def latest(self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> Sequence[LoggedViewing]:
         """The latest viewings of these channels, newest first: a `devices.ViewingSource`, which asks the door."""
         rows = await repository.latest(db, channel_ids, limit)
-        return [Viewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at) for row in rows]
+        return [LoggedViewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at) for row in rows]
 
     @activity(ACTIVITY)
     async def erase(self, channel_ids: Sequence[UUID]) -> None:

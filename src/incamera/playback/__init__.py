@@ -6,6 +6,6 @@ viewer. The bytes come from `recording.Archive`; tickets and the watch over righ
 
 from incamera.playback.service import PlaybackService
 from incamera.playback.socket import PLAYBACK_PATH
-from incamera.playback.viewing_log import PlaybackLog, Viewing
+from incamera.playback.viewing_log import PlaybackLog
 
-__all__ = ["PLAYBACK_PATH", "PlaybackLog", "PlaybackService", "Viewing"]
+__all__ = ["PLAYBACK_PATH", "PlaybackLog", "PlaybackService"]

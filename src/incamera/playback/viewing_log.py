@@ -1,8 +1,6 @@
 """The viewing log of recordings: who looked back at which channel, from when to when. The owner reads it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.accounts import Actor
+from incamera.devices import LoggedViewing
 from incamera.kit.clock import Clock
 from incamera.kit.ids import new_id
 from incamera.playback import repository
@@ -20,17 +19,6 @@ log = structlog.get_logger(__name__)
 
 TOUCH_S: Final = 30.0
 ACTIVITY: Final = "B5.playback"
-
-
-@dataclass(frozen=True, slots=True)
-class Viewing:
-    """One line of the log."""
-
-    id: UUID
-    account_id: UUID
-    channel_id: UUID
-    started_at: datetime
-    last_seen_at: datetime
 
 
 class PlaybackLog:
@@ -85,7 +73,7 @@ class PlaybackLog:
         async with open_session(self._database, ACTIVITY) as db:
             await repository.erase(db, channel_ids)
 
-    async def latest(self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> list[Viewing]:
+    async def latest(self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> list[LoggedViewing]:
         """The latest viewings of these channels. The caller has asked the door whether this person may know."""
         rows = await repository.latest(db, channel_ids, limit)
-        return [Viewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at) for row in rows]
+        return [LoggedViewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at) for row in rows]
