@@ -6,6 +6,7 @@ import pytest
 
 from incamera.access import Access, GrantRevoked, OwnershipEnded, Permission
 from incamera.accounts import AccountId, Actor, SessionEnd, SessionEnded, SessionId
+from incamera.devices import DeviceRemoved
 from incamera.kit.events import EventBus
 from incamera.kit.ids import new_id
 from incamera.live import Audience, Ticket, TicketInvalid, TicketOffice, TooManyTickets, tickets
@@ -69,7 +70,7 @@ def test_unused_tickets_of_one_account_are_limited(
     assert [office.issue(ticket) for _ in range(2)], "expired ones do not count"
 
 
-@pytest.mark.parametrize("ending", ["session", "grant", "ownership"])
+@pytest.mark.parametrize("ending", ["session", "grant", "ownership", "removal"])
 def test_a_right_that_ends_tears_up_its_tickets(office: TicketOffice, events: EventBus, ending: str) -> None:
     ticket, other = a_ticket(), a_ticket()
     word, kept = office.issue(ticket), office.issue(other)
@@ -80,6 +81,7 @@ def test_a_right_that_ends_tears_up_its_tickets(office: TicketOffice, events: Ev
             "session": SessionEnded(actor.account_id, actor.session_id, SessionEnd.SIGNED_OUT),
             "grant": GrantRevoked(ticket.device_id, actor.account_id),
             "ownership": OwnershipEnded(ticket.device_id, 1),
+            "removal": DeviceRemoved(ticket.device_id, (ticket.channel_id,)),
         }[ending]
     )
 

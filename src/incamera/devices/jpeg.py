@@ -1,16 +1,22 @@
 """JPEG pictures from edges: checked, bounded, and stripped of everything but the picture (B7-03).
 
-An edge is not trusted with what a browser will decode in the owner's page: what is no JPEG is refused, and application
-segments (EXIF with its positions, ICC, XMP, thumbnails) and comments are cut out without touching the picture.
-ITU-T T.81 annex B.
+An edge is not trusted with what a browser will decode in the owner's page: what is no JPEG is refused, a picture whose
+few bytes unfold to gigabytes too, and everything that is not the picture (EXIF with its positions, ICC, XMP,
+thumbnails, comments) is cut out without touching it. ITU-T T.81 annex B.
 """
 
+import re
 from typing import Final
 
 MAX_BYTES: Final = 2 * 1024 * 1024
-_SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
-_APP0, _APP15 = 0xE0, 0xEF
+MAX_PIXELS: Final = 64 * 1024 * 1024  # 256 MiB when decoded; an 8K camera has half of it
+_SOI, _EOI, _SOS, _APP0 = 0xD8, 0xD9, 0xDA, 0xE0
+_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})  # SOF: baseline, extended, progressive; browsers know no others
+_DHT, _DQT, _DRI = 0xC4, 0xDB, 0xDD
+_PICTURE: Final = frozenset({*_FRAMES, _DHT, _DQT, _DRI})
 _STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and the restart markers have no length
+# In coded data FF is followed by 00, a restart marker or more FF; a progressive file has tables between its scans.
+_FOREIGN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff\xc4\xda\xdb\xdd]")
 
 
 class NotAJpeg(ValueError):
@@ -18,16 +24,21 @@ class NotAJpeg(ValueError):
 
 
 def strip_metadata(data: bytes) -> bytes:
-    """The same picture without APPn and COM segments, except a bare JFIF header; raises NotAJpeg."""
+    """The same picture and nothing else, except a bare JFIF header; raises NotAJpeg."""
     if len(data) > MAX_BYTES or data[:2] != bytes((0xFF, _SOI)):
         raise NotAJpeg
-    kept, position = [data[:2]], 2
+    kept, position, frames = [data[:2]], 2, 0
     while True:
         marker, end = _segment(data, position)
         if marker == _SOS:
+            if frames != 1:
+                raise NotAJpeg
             kept.append(_scan(data, position))
             return b"".join(kept)
-        if not _is_metadata(marker, data[position:end]):
+        if marker in _FRAMES:
+            frames += 1
+            _check_size(data[position:end])
+        if marker in _PICTURE or _is_bare_jfif(marker, data[position:end]):
             kept.append(data[position:end])
         position = end
 
@@ -46,10 +57,15 @@ def _segment(data: bytes, position: int) -> tuple[int, int]:
     return marker, end
 
 
-def _is_metadata(marker: int, segment: bytes) -> bool:
-    if marker == _APP0:
-        return segment[4:9] != b"JFIF\x00" or len(segment) > 18  # longer: it holds a thumbnail
-    return _APP0 < marker <= _APP15 or marker == _COM
+def _check_size(frame: bytes) -> None:
+    """SOF: length, precision, lines, samples per line. 0 lines: they would be told after the scan (DNL)."""
+    height, width = (int.from_bytes(frame[at : at + 2], "big") for at in (5, 7))
+    if len(frame) < 11 or not 0 < width * height <= MAX_PIXELS:
+        raise NotAJpeg
+
+
+def _is_bare_jfif(marker: int, segment: bytes) -> bool:
+    return marker == _APP0 and segment[4:9] == b"JFIF\x00" and len(segment) <= 18  # longer: it holds a thumbnail
 
 
 def _scan(data: bytes, position: int) -> bytes:
@@ -57,8 +73,6 @@ def _scan(data: bytes, position: int) -> bytes:
     end = data.find(bytes((0xFF, _EOI)), position)
     if end < 0:
         raise NotAJpeg
-    scan = data[position : end + 2]
-    # In coded data FF is followed by 00 or a restart marker; a progressive file could hide segments between scans.
-    if b"\xff\xe1" in scan or b"\xff\xfe" in scan:
+    if _FOREIGN.search(data, position + 2, end):
         raise NotAJpeg
-    return scan
+    return data[position : end + 2]

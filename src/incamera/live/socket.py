@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 LIVE_PATH: Final = "/media/live"
 MAX_STREAMS: Final = 128  # of one page: 64 tiles with sound
+MAX_ECHO: Final = 64  # characters; a ticket has 43
 
 
 class LiveSocket(MediaSocket):
@@ -85,7 +86,8 @@ class LiveSocket(MediaSocket):
             if len(self._streams) >= MAX_STREAMS:
                 raise TooManyStreams(MAX_STREAMS)
         except IncameraError as error:
-            self.send_json({"type": "error", "ticket": word, "code": error.code(), "detail": str(error)})
+            said = word[:MAX_ECHO]  # a stranger who reads nothing must not fill our memory with their own words
+            self.send_json({"type": "error", "ticket": said, "code": error.code(), "detail": str(error)})
             return
         self.connection.admit()
         for kind in ticket.streams:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from incamera.access import Access, GrantRevoked, OwnershipEnded
 from incamera.accounts import Actor, SessionEnded
+from incamera.devices import DeviceRemoved
 from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
 from incamera.live.errors import TicketInvalid, TooManyTickets
@@ -66,7 +67,8 @@ class TicketOffice:
         self._per_account: Counter[UUID] = Counter()
         events.subscribe(SessionEnded, self._session_ended)
         events.subscribe(GrantRevoked, self._grant_revoked)
-        events.subscribe(OwnershipEnded, self._ownership_ended)
+        events.subscribe(OwnershipEnded, self._device_gone)
+        events.subscribe(DeviceRemoved, self._device_gone)
 
     def issue(self, ticket: Ticket) -> str:
         """The word for a ticket; raises TooManyTickets."""
@@ -113,7 +115,7 @@ class TicketOffice:
             ]
         )
 
-    def _ownership_ended(self, event: OwnershipEnded) -> None:
+    def _device_gone(self, event: OwnershipEnded | DeviceRemoved) -> None:
         self._tear_up([key for key, it in self._issued.items() if it.ticket.device_id == event.device_id])
 
     def _tear_up(self, digests: list[bytes]) -> None:
