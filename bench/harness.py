@@ -168,9 +168,33 @@ def our_server(*options: str) -> Iterator[Server]:
         tempfile.TemporaryDirectory(prefix="incamera-bench-") as folder,
         running_server(Path(folder), *options) as server,
     ):
-        server.owner()
-        server.wait_for("/api/v1/edges", lambda body: any(_is_online(edge) for edge in body["items"]), START_S)
+        _wait_for_edge(server)
         yield server
+
+
+@contextlib.contextmanager
+def our_server_over_tls() -> Iterator[tuple[Server, int]]:
+    """A server that speaks TLS only, and the process id of an edge that an owner enrolled as on another machine."""
+    with (
+        tempfile.TemporaryDirectory(prefix="incamera-bench-") as folder,
+        running_server(Path(folder), "--own-ca", "--host", "127.0.0.1", edge=False) as server,
+    ):
+        code = server.owner().post("/api/v1/edges", json={"name": "Bench"}).raise_for_status().json()["code"]
+        where = ("--server", server.url, "--data", str(Path(folder) / "far-edge"))
+        environment = {**os.environ, "INCAMERA_EDGE_CODE": code}
+        with (Path(folder) / "edge.log").open("wb") as log:
+            edge = subprocess.Popen(python("incamera", "edge", *where), env=environment, stdout=log, stderr=log)
+        try:
+            _wait_for_edge(server)
+            yield server, edge.pid
+        finally:
+            edge.terminate()
+            edge.wait(15)
+
+
+def _wait_for_edge(server: Server) -> None:
+    server.owner()
+    server.wait_for("/api/v1/edges", lambda body: any(_is_online(edge) for edge in body["items"]), START_S)
 
 
 def add_camera(server: Server, address: str, *, mode: str, name: str = "Bench") -> str:

@@ -28,22 +28,24 @@ from bench.harness import (
     wait_until_online,
 )
 from bench.meter import Usage, measure, rss_mib_of
+from tests.support.server import Server
 
 _SETTLE_S = 5.0
 _RTSP_PORT_TIMEOUT_US = "5000000"
 
 
 def run(options: Sequence[str]) -> Report:
-    return measure_ingest("ingest", options)
+    with our_server() as server:
+        return measure_ingest("ingest", options, server, [server.pid])
 
 
-def measure_ingest(name: str, options: Sequence[str], *server_options: str) -> Report:
-    """The benchmark over a server started with `server_options`."""
+def measure_ingest(name: str, options: Sequence[str], server: Server, pids: Sequence[int]) -> Report:
+    """The benchmark over a server without cameras; `pids` are the roots of its process trees."""
     given = parse_options(options, counts="1,10,50", seconds=10.0)
     counts = sorted(int(count) for count in given["counts"].split(","))
     report = Report(name, f"cpu_percent_per_camera_{counts[-1]}")
     with clip_cameras(counts[-1]) as addresses:
-        _measure_ours(report, addresses, counts, given["seconds"], *server_options)
+        _measure_ours(report, addresses, counts, given["seconds"], server, pids)
         try:
             report.peers.append(_measure_ffmpeg(addresses, counts, given["seconds"]))
         except BenchError as error:
@@ -52,26 +54,30 @@ def measure_ingest(name: str, options: Sequence[str], *server_options: str) -> R
 
 
 def _measure_ours(
-    report: Report, addresses: Sequence[str], counts: Sequence[int], seconds: float, *server_options: str
+    report: Report,
+    addresses: Sequence[str],
+    counts: Sequence[int],
+    seconds: float,
+    server: Server,
+    pids: Sequence[int],
 ) -> None:
-    with our_server(*server_options) as server:
+    time.sleep(_SETTLE_S)
+    base = measure(pids, seconds / 2)
+    report.add("cpu_percent_idle", base.cpu_percent, "%")
+    added = 0
+    for count in counts:
+        for number in range(added, count):
+            add_camera(server, addresses[number], mode="record", name=f"Camera {number}")
+        added = count
+        wait_until_online(server)
         time.sleep(_SETTLE_S)
-        base = measure(server.pid, seconds / 2)
-        report.add("cpu_percent_idle", base.cpu_percent, "%")
-        added = 0
-        for count in counts:
-            for number in range(added, count):
-                add_camera(server, addresses[number], mode="record", name=f"Camera {number}")
-            added = count
-            wait_until_online(server)
-            time.sleep(_SETTLE_S)
-            written_before, started = _media_bytes(server.data), time.monotonic()
-            usage = measure(server.pid, seconds)
-            rate = (_media_bytes(server.data) - written_before) * 8 / (time.monotonic() - started) / 1e6 / count
-            report.figures += _figures(count, usage.cpu_percent, usage.growth_mib(base.rss_mib_of))
-            report.add(f"recorded_mbit_s_per_camera_{count}", rate, "Mbit/s")
-            if rate < 3.6:
-                report.notes.append(f"{count} cameras: only {rate:.2f} of 4.06 Mbit/s were written")
+        written_before, started = _media_bytes(server.data), time.monotonic()
+        usage = measure(pids, seconds)
+        rate = (_media_bytes(server.data) - written_before) * 8 / (time.monotonic() - started) / 1e6 / count
+        report.figures += _figures(count, usage.cpu_percent, usage.growth_mib(base.rss_mib_of))
+        report.add(f"recorded_mbit_s_per_camera_{count}", rate, "Mbit/s")
+        if rate < 3.6:
+            report.notes.append(f"{count} cameras: only {rate:.2f} of 4.06 Mbit/s were written")
 
 
 def _measure_ffmpeg(addresses: Sequence[str], counts: Sequence[int], seconds: float) -> Peer:

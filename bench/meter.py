@@ -1,6 +1,7 @@
 """CPU and memory of a process tree over a window."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -23,15 +24,18 @@ class Usage:
         return sum(self.rss_mib_of[pid] - mib for pid, mib in before.items() if pid in self.rss_mib_of)
 
 
-def measure(pid: int, seconds: float) -> Usage:
-    """Watches the process and all its descendants; blocks for `seconds`.
+def measure(pids: int | Sequence[int], seconds: float) -> Usage:
+    """Watches the processes and all their descendants; blocks for `seconds`.
 
     Children that end meanwhile are counted by their parent, children that start are counted from their start.
     """
-    before, started = cpu_seconds(pid), time.monotonic()
+    roots = [pids] if isinstance(pids, int) else list(pids)
+    before, started = sum(map(cpu_seconds, roots)), time.monotonic()
     time.sleep(seconds)
-    after, elapsed = cpu_seconds(pid), time.monotonic() - started
-    return Usage(100 * (after - before) / elapsed, rss_mib_of(pid))
+    after, elapsed = sum(map(cpu_seconds, roots)), time.monotonic() - started
+    return Usage(
+        100 * (after - before) / elapsed, {pid: mib for root in roots for pid, mib in rss_mib_of(root).items()}
+    )
 
 
 def rss_mib_of(pid: int) -> dict[int, float]:

@@ -11,6 +11,7 @@ import os
 import re
 import select
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -114,7 +115,9 @@ class Server:
     def client(self) -> httpx2.Client:
         """Nobody yet: keeps cookies, like a browser on localhost also Secure ones."""
         jar = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "wss", "http")))
-        client = httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0)
+        own_ca = self.data / "tls" / "ca.crt"
+        trust = ssl.create_default_context(cafile=str(own_ca)) if own_ca.exists() else True
+        client = httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0, verify=trust)
         self._clients.append(client)
         return client
 
