@@ -55,6 +55,7 @@ from incamera.devices import processing as devices_processing
 from incamera.devices.model import render_keep
 from incamera.kit.clock import Clock, SystemClock
 from incamera.kit.events import EventBus
+from incamera.kit.memory import keep_memory_private
 from incamera.live import LIVE_PATH, LiveService
 from incamera.live import endpoints as live_endpoints
 from incamera.live import processing as live_processing
@@ -594,6 +595,7 @@ def serve(settings: Settings, say: Say) -> int:
     events = {name: event.keys for name, event in collected().log_events.items()}
     logs.configure(settings.log_level, events)
     os.umask(0o077)  # whatever a library creates, nobody else reads it
+    keep_memory_private()  # the root key is in it
 
     async def run() -> None:
         stop = StopSignal()

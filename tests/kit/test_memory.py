@@ -1,0 +1,37 @@
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from incamera.kit import memory
+
+# Gives up being root, if it is, because root may read everything; then another process of that user looks.
+PROGRAM = """
+import ctypes, os, resource, subprocess, sys, typing
+if os.getuid() == 0:
+    os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # another user has already made it private: open it again
+def is_read_by_another():
+    found = subprocess.run(["/bin/cat", f"/proc/{os.getpid()}/environ"], capture_output=True, cwd="/")
+    return b"A_ROOT_KEY" in found.stdout
+before = is_read_by_another()
+exec(sys.argv[1])
+keep_memory_private()
+print(before, is_read_by_another(), resource.getrlimit(resource.RLIMIT_CORE)[0])
+"""
+
+
+@pytest.mark.req("X-03")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep processes apart in other ways")
+def test_another_process_of_the_same_user_reads_nothing_any_more() -> None:
+    told = subprocess.run(
+        [sys.executable, "-I", "-c", PROGRAM, inspect.getsource(memory)],
+        env={"A_ROOT_KEY": "00" * 32},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+
+    assert told.stdout.split() == ["True", "False", "0"], told.stderr
