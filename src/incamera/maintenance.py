@@ -163,11 +163,7 @@ def drop_old_backups(parent: Path, clock: Clock) -> None:
 
 def outbound_of(operator: Operator) -> Outbound:
     """The one door to the outside, with the slots that the operator's file enables."""
-    slots: dict[str, frozenset[str]] = {}
-    for processor in operator.enabled_processors:
-        slots[processor.slot] = slots.get(processor.slot, frozenset()) | frozenset(processor.hosts)
-    own = frozenset(processor.slot for processor in operator.enabled_processors if processor.own)
-    return Outbound(slots, allow_private=own)
+    return Outbound(operator.outbound_slots(), allow_private=operator.own_slots())
 
 
 def privacy_file(settings: Settings) -> Path | None:

@@ -34,6 +34,7 @@ FIRST_RETRY_S: Final = 5.0
 LONGEST_RETRY_S: Final = 3600.0
 MAX_ATTEMPTS: Final = 20
 KEEP_DEAD: Final = timedelta(days=30)
+FORGET_JOB: Final = "jobs.forget_dead"
 
 Payload = Mapping[str, str | int | bool | None]
 Handler = Callable[[Payload], Awaitable[None]]
@@ -89,6 +90,7 @@ class JobQueue:
         self._schedules: list[Schedule] = []
         self._worker = new_id()
         self._wake = asyncio.Event()
+        self.every(timedelta(days=1), FORGET_JOB, self._forget_dead)
 
     def handle(self, name: str, handler: Handler) -> None:
         """Who runs jobs of this name."""
@@ -224,7 +226,6 @@ class JobQueue:
                 update(JobRow).where(JobRow.id == job.id, JobRow.leased_by == self._worker).values(**values)
             )
 
-    async def forget_dead(self) -> None:
-        """Drops jobs that were given up long ago."""
+    async def _forget_dead(self, _payload: Payload) -> None:
         async with self._database.transaction() as db:
             await db.execute(delete(JobRow).where(JobRow.dead_at < self._clock.now() - KEEP_DEAD))
