@@ -1,26 +1,16 @@
 """The viewing log as the owner reads it, and what those above ask without being a person."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from incamera.devices import ViewingSource
+from incamera.devices import LoggedViewing, ViewingSource
 from incamera.kit.ids import new_id
 from tests.devices.test_endpoints import CARD, add
 from tests.support.household import Household
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-
-@dataclass(frozen=True)
-class Line:
-    id: UUID
-    account_id: UUID
-    channel_id: UUID
-    started_at: datetime
-    last_seen_at: datetime
 
 
 @pytest.mark.req("B4-04")
@@ -32,13 +22,13 @@ async def test_the_owner_reads_one_log_of_live_and_past(server: Household) -> No
         device = await add(owner)
         channel, now = UUID(device["channels"][0]["id"]), server.clock.now()
         live = [
-            Line(new_id(), max_, channel, now - timedelta(minutes=5), now - timedelta(seconds=20)),
-            Line(new_id(), new_id(), channel, now - timedelta(hours=3), now - timedelta(hours=2)),
+            LoggedViewing(new_id(), max_, channel, now - timedelta(minutes=5), now - timedelta(seconds=20)),
+            LoggedViewing(new_id(), new_id(), channel, now - timedelta(hours=3), now - timedelta(hours=2)),
         ]
-        past = [Line(new_id(), zoe, channel, now - timedelta(hours=1), now - timedelta(minutes=30))]
+        past = [LoggedViewing(new_id(), zoe, channel, now - timedelta(hours=1), now - timedelta(minutes=30))]
         for kind, lines in (("live", live), ("playback", past)):
 
-            async def read(_db: object, channel_ids: object, limit: int, lines: list[Line] = lines) -> list[Line]:
+            async def read(_db: object, channel_ids: object, limit: int, lines: list = lines) -> list[LoggedViewing]:
                 assert channel_ids == (channel,)
                 return lines[:limit]
 
@@ -64,18 +54,20 @@ async def test_a_sign_shows_the_card_and_nothing_of_owner_or_device(server: Hous
         await server.set_up(owner)
         device = await add(owner)
         code = device["sign_url"].rpartition("/")[2]
-        card = await server.plans.find_card(code)
-        assert card is not None
-        assert card.purpose == CARD["purpose"]
+        signed = await server.plans.find_signed(code)
+        assert signed is not None
+        assert signed.card is not None
+        assert signed.card.purpose == CARD["purpose"]
         assert device["id"].replace("-", "") not in code.replace("-", "")
 
         await owner.put(f"/api/v1/devices/{device['id']}/privacy-card", json=CARD | {"purpose": "the parcel box"})
-        card = await server.plans.find_card(code)
-        assert card is not None
-        assert card.purpose == "the parcel box", "a printed sign keeps its code"
+        signed = await server.plans.find_signed(code)
+        assert signed is not None
+        assert signed.card is not None
+        assert signed.card.purpose == "the parcel box", "a printed sign keeps its code"
         await owner.delete(f"/api/v1/devices/{device['id']}")
-    assert await server.plans.find_card(code) is None
-    assert await server.plans.find_card("guess") is None
+    assert await server.plans.find_signed(code) is None
+    assert await server.plans.find_signed("guess") is None
 
 
 @pytest.mark.req("B5-08")

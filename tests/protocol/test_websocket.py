@@ -81,7 +81,7 @@ def test_messages_survive_any_cut_of_the_byte_stream(messages: list[Event], is_c
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65535, 65536, 200_000])
 def test_every_length_form_is_read_whole_and_byte_by_byte(length: int) -> None:
     payload = os.urandom(length)
-    data = ws.render_binary(payload, is_client=True) + frame(0x2, payload)
+    data = ws.render_binary_header(length, is_client=True) + payload + frame(0x2, payload)
 
     assert server().receive(data) == [Binary(payload), Binary(payload)]
     if length <= 65536:

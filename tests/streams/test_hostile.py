@@ -49,7 +49,7 @@ def text(payload: bytes) -> bytes:
 
 
 def binary(payload: bytes) -> bytes:
-    return websocket.render_binary(payload, is_client=True)
+    return websocket.render_binary_header(len(payload), is_client=True) + payload
 
 
 ENCODED = st.one_of(

@@ -99,7 +99,9 @@ class Studio:
 
     async def stored(self, channel_id: UUID, stream: StreamKind = StreamKind.MAIN) -> list[Segment]:
         async with open_session(self.database, "B5.record", writes=False) as db:
-            return await segments.list_between(db, channel_id, stream, 0, 1 << 60, 10_000)
+            found = [segment async for segment in segments.stream_all(db)]
+        mine = [one for one in found if (one.hour.channel_id, one.stream) == (channel_id, stream)]
+        return sorted(mine, key=lambda segment: segment.started_us)
 
     async def chunks(self, channel_id: UUID, stream: StreamKind = StreamKind.MAIN) -> list[bytes]:
         """Every stored chunk of a stream, read back in order."""

@@ -1,10 +1,10 @@
-"""What those above must know of a device without being a person who knocks: recording, and the public sign page."""
+"""What those above must know of a device without being a person who knocks: recording, and a sign's page."""
 
 from collections.abc import Mapping
 from uuid import UUID
 
 from incamera.devices import repository
-from incamera.devices.model import Device, KeepPlan, PrivacyCard, RecordingPlan
+from incamera.devices.model import Device, KeepPlan, RecordingPlan
 from incamera.devices.processing import DEVICE_ACTIVITIES
 from incamera.privacy import open_session
 from incamera.storage.database import Database
@@ -26,11 +26,6 @@ class DevicePlans:
         """For every channel there is: how long its recordings are kept, and under which rule of the notice."""
         async with open_session(self._database, *DEVICE_ACTIVITIES, writes=False) as db:
             return await repository.list_keep_plans(db)
-
-    async def find_card(self, sign_code: str) -> PrivacyCard | None:
-        """The card behind a printed sign. It tells nothing of the owner, the device or its name (B0-02)."""
-        device = await self.find_signed(sign_code)
-        return None if device is None else device.card
 
     async def find_signed(self, sign_code: str) -> Device | None:
         """The device behind a printed sign, for the page that shows a passer-by what is done with the picture."""

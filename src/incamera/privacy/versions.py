@@ -35,11 +35,6 @@ class PolicyVersion:
     published: date
     registry: Mapping[str, Any]
     changes: tuple[Mapping[str, str], ...]
-    hashes: Mapping[str, str]
-
-    @property
-    def registry_hash(self) -> str:
-        return self.hashes["registry.json"]
 
 
 class DamagedVersion(ValueError):
@@ -61,7 +56,7 @@ def read_version(name: str, folder: Path = FOLDER) -> PolicyVersion:
             raise DamagedVersion(f"{name}/{file} is not what was published; never edit a version, publish a new one")
     registry = json.loads((place / "registry.json").read_text(encoding="utf-8"))
     changes = json.loads((place / "changes.json").read_text(encoding="utf-8"))
-    return PolicyVersion(name, head["published"], registry, tuple(changes), head["sha256"])
+    return PolicyVersion(name, head["published"], registry, tuple(changes))
 
 
 def current_version(registry: Registry, folder: Path = FOLDER) -> str:

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455 clause 5.5
 MAX_FRAGMENTS: Final = 256  # of one message: a frame costs a parse, however little it carries
@@ -34,7 +36,6 @@ POLICY: Final = 1008
 TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
-TRY_LATER: Final = 1013
 
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
@@ -63,8 +64,7 @@ class UpgradeFailed(ValueError):
 # --- messages -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True, gc=False):
     """A whole text message; `data` was checked to be UTF-8."""
 
     data: bytes
@@ -74,8 +74,7 @@ class Text:
         return self.data.decode()
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(msgspec.Struct, frozen=True, gc=False):
     """A whole binary message."""
 
     data: bytes
@@ -215,8 +214,7 @@ class FrameReader:
         return _parse_close(payload)
 
 
-@dataclass(frozen=True, slots=True)
-class _FrameHead:
+class _FrameHead(msgspec.Struct, frozen=True, gc=False):
     """RFC 6455 clause 5.2, decoded."""
 
     opcode: int
@@ -295,18 +293,13 @@ def _unmask(payload: bytes, mask: bytes) -> bytes:
 
 
 def render_binary_header(length: int, *, is_client: bool = False) -> bytes:
-    """The header of a whole binary message of `length` bytes; the payload follows unchanged."""
+    """The header of a whole binary message of `length` bytes; write the payload behind it, without joining."""
     return _render_head(_BINARY, length, is_client)
 
 
 def render_text(data: bytes, *, is_client: bool = False) -> bytes:
     """A whole text message; `data` is UTF-8."""
     return _render_head(_TEXT, len(data), is_client) + data
-
-
-def render_binary(data: bytes, *, is_client: bool = False) -> bytes:
-    """A whole binary message. On a hot path write `render_binary_header(len(data))` and the data without joining."""
-    return _render_head(_BINARY, len(data), is_client) + data
 
 
 def render_ping(data: bytes = b"", *, is_client: bool = False) -> bytes:

@@ -1,6 +1,6 @@
 """What the index knows of a segment, and the pure rules of recording: when a segment closes, what a gap is called."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -150,8 +150,3 @@ class ChannelRules(Protocol):
     async def keep(self) -> Mapping[UUID, KeepRule]:
         """How long each channel's recordings are kept, for every channel there is."""
         ...
-
-
-def hours_of(segments: Iterable[Segment]) -> list[HourRef]:
-    """The distinct hours, in order."""
-    return sorted({segment.hour for segment in segments})

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, and_, bindparam, case, delete, func, select, tuple_, update
+from sqlalchemy import BigInteger, and_, bindparam, case, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -83,14 +83,6 @@ async def next_sequence(db: AsyncSession, span_id: UUID, channel_id: UUID) -> in
         SegmentRow.span_id == span_id, SegmentRow.channel_id == channel_id
     )
     return await db.scalar(query)
-
-
-async def list_between(
-    db: AsyncSession, channel_id: UUID, stream: StreamKind, from_us: int, to_us: int, limit: int
-) -> list[Segment]:
-    """Segments that may hold chunks in [from, to), in order of their start."""
-    query = _between(select(SegmentRow), channel_id, stream, from_us, to_us)
-    return [_segment(row) for row in await db.scalars(query.order_by(SegmentRow.started_us).limit(limit))]
 
 
 async def find_before(db: AsyncSession, channel_id: UUID, stream: StreamKind, before_us: int) -> Segment | None:
@@ -333,16 +325,6 @@ async def totals(db: AsyncSession) -> tuple[int, int]:
     """Number and bytes of all stored segments."""
     row = (await db.execute(select(func.count(), func.coalesce(func.sum(SegmentRow.size_bytes), 0)))).one()
     return int(row[0]), int(row[1])
-
-
-def _between(query: Select[Any], channel_id: UUID, stream: StreamKind, from_us: int, to_us: int) -> Select[Any]:
-    return query.where(
-        SegmentRow.channel_id == channel_id,
-        SegmentRow.stream == stream,
-        SegmentRow.started_us >= from_us - REACH_US,
-        SegmentRow.started_us < to_us,
-        SegmentRow.ended_us >= from_us,
-    )
 
 
 def _in_hour(hour: HourRef) -> Any:

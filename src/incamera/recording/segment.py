@@ -170,10 +170,6 @@ class SegmentIndex:
         place = bisect_left(self.syncs, chunk + 1)
         return self.syncs[place] if place < len(self.syncs) else None
 
-    def sync_before(self, chunk: int) -> int | None:
-        place = bisect_left(self.syncs, chunk)
-        return self.syncs[place - 1] if place else None
-
     def render(self) -> bytes:
         count = len(self)
         flags = bytearray(count)

@@ -3,5 +3,3 @@
 from typing import Final
 
 SAMPLE_RATE: Final = 8000
-ALAW_SILENCE: Final = 0xD5
-ULAW_SILENCE: Final = 0xFF

@@ -92,11 +92,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def expand(term_id: str) -> str:
-    """`dpv:User` → its full IRI."""
-    prefix, _, name = term_id.partition(":")
-    return NAMESPACES[prefix] + name
-
-
 def _text(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
