@@ -14,6 +14,7 @@ from incamera.protocol.messages import StreamKind, StreamMode
 from tests.edge.test_main import Program
 from tests.support.camera import read_counters
 from tests.support.cameras import StartGstreamer, gstreamer_camera
+from tests.support.mp4box import judged_by_mp4box
 from tests.support.uplink_server import CODE, ReceivedSpan, UplinkServer
 
 __all__ = ["gstreamer_camera"]
@@ -23,6 +24,10 @@ pytestmark = pytest.mark.slow
 
 def media(span: ReceivedSpan) -> bytes:
     return span.opened.init_segment + b"".join(frame.chunk for frame in span.frames.values())
+
+
+def by_mp4box(span: ReceivedSpan) -> dict[str, Any]:
+    return judged_by_mp4box(span.opened.init_segment, b"".join(frame.chunk for frame in span.frames.values()))
 
 
 def judged(span: ReceivedSpan, folder: Path) -> dict[str, Any]:
@@ -58,6 +63,12 @@ async def test_picture_and_sound_decode_and_stay_together(
     assert (video_stream["codec_name"], video_stream["width"]) == ("h264", 640)
     assert (audio_stream["codec_name"], audio_stream["sample_rate"]) == ("aac", rate)
     assert int(video_stream["nb_read_packets"]) == len(picture.frames)
+    boxed_picture, boxed_sound = by_mp4box(picture), by_mp4box(heard)
+    assert (boxed_picture["codec"], boxed_sound["codec"]) == (picture.opened.codec, heard.opened.codec)
+    for boxed, span in ((boxed_picture, picture), (boxed_sound, heard)):
+        decode_times = [sample["decodeTime"] for sample in boxed["samples"]]
+        assert decode_times == sorted(set(decode_times))
+        assert {frame.decode_time for frame in span.frames.values()} <= set(decode_times)
     numbers = read_counters(media(picture))
     assert all((later - earlier) % 100 == 1 for earlier, later in pairwise(numbers)), "no picture lost or swapped"
 

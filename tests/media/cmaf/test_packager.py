@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from incamera.media.cmaf import Packager
+from incamera.media.cmaf import Packager, audio_init_segment
 from incamera.media.h264 import VideoAssembler
 from incamera.media.isobmff import iter_boxes, parse_chunk
 from incamera.media.sample import Sample
 from tests.support.clips import a_video
+from tests.support.mp4box import judged_by_mp4box
 
 
 def test_a_chunk_is_exactly_these_bytes() -> None:
@@ -49,6 +50,34 @@ def test_ffprobe_and_ffmpeg_find_nothing_to_complain_about(tmp_path: Path, b_fra
         ["ffmpeg", "-v", "error", "-i", path, "-f", "null", "-"], capture_output=True, text=True, check=True
     )
     assert decode.stderr == ""
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_mp4box_reads_the_picture_that_we_wrote(b_frames: int) -> None:
+    assembler, packager = VideoAssembler(), Packager(90_000)
+    samples = [sample for unit in a_video(75, b_frames=b_frames) if (sample := assembler.push(unit))]
+    assert assembler.config is not None
+    chunks = b"".join(packager.push(sample).data for sample in samples)
+    track = judged_by_mp4box(assembler.config.init_segment, chunks)
+    assert (track["type"], track["codec"], track["timescale"]) == ("video", assembler.config.codec, 90_000)
+    assert (track["video"]["width"], track["video"]["height"]) == (320, 192)
+    told = ("decodeTime", "compositionOffset", "isSync", "size")
+    assert [tuple(read[name] for name in told) for read in track["samples"]] == [
+        (sample.decode_time, sample.composition_offset, sample.is_sync, len(sample.data)) for sample in samples
+    ]
+
+
+def test_mp4box_reads_the_sound_that_we_wrote() -> None:
+    init = audio_init_segment(bytes.fromhex("1408"), sample_rate=16_000, channel_count=1)
+    packager = Packager(16_000, sample_duration=1024)
+    frames = [Sample(1024 * n, 0, True, bytes([n]) * (n + 1)) for n in range(40)]
+    chunks = b"".join(packager.push_all(frames[n : n + 4]).data for n in range(0, 40, 4))
+    track = judged_by_mp4box(init, chunks)
+    assert (track["type"], track["codec"], track["timescale"]) == ("audio", "mp4a.40.2", 16_000)
+    assert (track["audio"]["sample_rate"], track["audio"]["channel_count"]) == (16_000, 1)
+    assert [(read["decodeTime"], read["duration"], read["size"]) for read in track["samples"]] == [
+        (frame.decode_time, 1024, len(frame.data)) for frame in frames
+    ]
 
 
 def test_init_segments_hold_the_boxes_of_a_cmaf_header() -> None:
