@@ -17,7 +17,13 @@ export default defineConfig(({ mode }) => {
       rolldownOptions: {
         output: {
           // The player is measured apart (scripts/print-sizes.mjs) and stays cached when only the screens change.
-          codeSplitting: { groups: [{ name: "player", test: /\/src\/lib\/player\// }] },
+          // What several pages share is one file instead of a dozen small ones.
+          codeSplitting: {
+            groups: [
+              { name: "player", test: /\/src\/lib\/player\// },
+              { name: "base", test: /\/node_modules\/|\/src\/lib\/(?!.*\.json)/, minShareCount: 2 },
+            ],
+          },
         },
       },
     },

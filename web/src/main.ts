@@ -8,8 +8,9 @@ import { preferences } from "./lib/managers/preferences.svelte";
 import { session } from "./lib/managers/session.svelte";
 import { router } from "./lib/router.svelte";
 
-preferences.load();
+const words = preferences.load();
 router.start();
 now.start();
 void session.load();
+await words;
 mount(App, { target: document.getElementById("app")! });

@@ -37,6 +37,13 @@ export function following(span: Span, ms: number, latestMs: number): Span {
   return clampSpan({ fromMs: ms - length * share, toMs: ms + length * (1 - share) }, latestMs);
 }
 
+/** A window for what there is: shorter than `span` while the recordings began only a while ago. Ends a little after now. */
+export function fitted(span: Span, oldestMs: number, nowMs: number): Span {
+  const length = Math.max(120_000, (nowMs - oldestMs) * 1.35);
+  if (length >= span.toMs - span.fromMs) return span;
+  return { fromMs: nowMs - length * 0.85, toMs: nowMs + length * 0.15 };
+}
+
 /** Percent from the left edge; outside 0 to 100 where the moment is outside the window. */
 export function percentOf(span: Span, ms: number): number {
   return ((ms - span.fromMs) / (span.toMs - span.fromMs)) * 100;

@@ -1,16 +1,20 @@
 /**
- * Words. `t("key", {name})` in either language; a missing key or language does not compile, because both files must
+ * Words, of one language at a time: the other is fetched when it is chosen. `t("key", {name})` in either language; a missing key or language does not compile, because both files must
  * have the keys of `fr.json`. Plurals: keys ending in `.one` and `.other`, chosen by `tn`.
  */
-import en from "./en.json";
-import fr from "./fr.json";
+import type fr from "./fr.json";
 
 export type Language = "fr" | "en";
 export type MessageKey = keyof typeof fr;
 type PluralBase = MessageKey extends infer K ? (K extends `${infer Base}.other` ? Base : never) : never;
 type Values = Record<string, string | number>;
 
-const MESSAGES: Record<Language, Record<MessageKey, string>> = { fr, en };
+type Messages = Record<MessageKey, string>;
+
+const LOADERS: Record<Language, () => Promise<{ default: Messages }>> = {
+  fr: () => import("./fr.json"),
+  en: () => import("./en.json"),
+};
 export const LANGUAGES: readonly { code: Language; name: string }[] = [
   { code: "fr", name: "Français" },
   { code: "en", name: "English" },
@@ -19,9 +23,21 @@ export const LANGUAGES: readonly { code: Language; name: string }[] = [
 class I18n {
   language = $state<Language>(preferredLanguage(globalThis.navigator?.languages ?? []));
 
-  set(language: Language): void {
+  private messages = $state.raw<Messages | null>(null);
+  private wanted: Language | null = null;
+
+  /** Fetches the words and then speaks that language; rejects where they cannot be had. Awaited once before the start. */
+  async set(language: Language): Promise<void> {
+    this.wanted = language;
+    const { default: messages } = await LOADERS[language]();
+    if (this.wanted !== language) return; // another was chosen meanwhile
+    this.messages = messages;
     this.language = language;
     document.documentElement.lang = language;
+  }
+
+  message(key: MessageKey): string | undefined {
+    return this.messages?.[key];
   }
 }
 
@@ -38,7 +54,7 @@ export const i18n = new I18n();
 
 /** The message in the current language, with `{name}` replaced. */
 export function t(key: MessageKey, values: Values = {}): string {
-  return MESSAGES[i18n.language][key].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+  return (i18n.message(key) ?? key).replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
 /** The singular or plural message for a count, which is also `{n}`. */
@@ -50,7 +66,7 @@ export function tn(base: PluralBase, count: number, values: Values = {}): string
 
 /** The message for a code that came from the server, or null if there is none (a newer server than this page). */
 export function findMessage(key: string, values: Values = {}): string | null {
-  return key in fr ? t(key as MessageKey, values) : null;
+  return i18n.message(key as MessageKey) === undefined ? null : t(key as MessageKey, values);
 }
 
 export function formatNumber(value: number, options: Intl.NumberFormatOptions = {}): string {

@@ -4,9 +4,9 @@ import fr from "./fr.json";
 import { i18n, preferredLanguage, t, tn } from "./i18n.svelte";
 import { duration, keepDuration, startOfDay } from "./time";
 
-beforeEach(() => {
+beforeEach(async () => {
   vi.stubGlobal("document", { documentElement: {} });
-  i18n.set("en");
+  await i18n.set("en");
 });
 
 test("both languages say the same things, with the same values in them", () => {
@@ -26,10 +26,10 @@ test("French has its spaces before two-part signs", () => {
   expect(Object.entries(fr).filter(([, text]) => / [?!:;»]|« /.test(text))).toEqual([]);
 });
 
-test("values and plurals are filled in, in the language's own rule", () => {
+test("values and plurals are filled in, in the language's own rule", async () => {
   expect(t("wall.open", { name: "Porch" })).toBe("Open Porch");
   expect(tn("time.days", 0)).toBe("0 days");
-  i18n.set("fr");
+  await i18n.set("fr");
   expect(tn("time.days", 0)).toBe("0 jour");
 });
 

@@ -43,6 +43,10 @@ export function relativeDay(ms: number, nowMs: number, timeZone?: string): strin
   return dayName(ms, timeZone);
 }
 
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** "since 09:12" today, "since yesterday, 09:12", "since Monday 23 November, 09:12". */
 export function sinceWhen(ms: number, nowMs: number, timeZone?: string): string {
   const clock = clockTime(ms, timeZone);

@@ -17,14 +17,15 @@ class Preferences {
   playerMode = $state<PlayerMode>("smooth");
   volume = $state(1);
 
-  load(): void {
+  /** Reads what was chosen; the returned promise is kept when the words of the language are there. */
+  load(): Promise<void> {
     this.theme = readKey<Theme>("incamera.theme") ?? "system";
     this.wall = readKey<WallMode>("incamera.wall") ?? "always";
     const player = readKey<PlayerChoice>("incamera.player");
     this.playerMode = player?.mode ?? "smooth";
     this.volume = player?.volume ?? 1;
-    i18n.set(readKey<Language>("incamera.language") ?? i18n.language);
     this.showTheme();
+    return i18n.set(readKey<Language>("incamera.language") ?? i18n.language);
   }
 
   chooseTheme(theme: Theme): void {
@@ -38,8 +39,8 @@ class Preferences {
     writeKey("incamera.wall", mode);
   }
 
-  chooseLanguage(language: Language): void {
-    i18n.set(language);
+  async chooseLanguage(language: Language): Promise<void> {
+    await i18n.set(language);
     writeKey("incamera.language", language);
   }
 

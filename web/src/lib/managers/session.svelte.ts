@@ -14,7 +14,7 @@ class SessionState {
   /** Asks the server who we are. Never throws: not knowing is a state of its own. */
   async load(): Promise<void> {
     try {
-      this.accept(await answer(api.GET("/api/v1/session")));
+      await this.accept(await answer(api.GET("/api/v1/session")));
     } catch (error) {
       if (error instanceof Unreachable) this.status = "unreachable";
       else if (error instanceof ApiProblem && error.status === 401) await this.loadAnonymous();
@@ -22,12 +22,12 @@ class SessionState {
     }
   }
 
-  accept(session: Session): void {
+  async accept(session: Session): Promise<void> {
+    // A choice made on this browser wins over the account's, until one signs in on a fresh browser.
+    if (readKey("incamera.language") === null) await i18n.set(session.account.language === "fr" ? "fr" : "en");
     this.account = session.account;
     this.server = session.server;
     this.status = "signed_in";
-    // A choice made on this browser wins over the account's, until one signs in on a fresh browser.
-    if (readKey("incamera.language") === null) i18n.set(session.account.language === "fr" ? "fr" : "en");
   }
 
   /** The session ended here or on the server. */

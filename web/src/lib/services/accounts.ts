@@ -19,11 +19,11 @@ export interface SetUp {
 
 /** Makes the owner's account from the one-time link, and signs in. */
 export async function setUp(command: SetUp): Promise<void> {
-  session.accept(await answer(api.POST("/api/v1/setup", { body: command })));
+  await session.accept(await answer(api.POST("/api/v1/setup", { body: command })));
 }
 
 export async function signIn(email: string, password: string, remember: boolean): Promise<void> {
-  session.accept(await answer(api.POST("/api/v1/sign-in", { body: { email, password, remember } })));
+  await session.accept(await answer(api.POST("/api/v1/sign-in", { body: { email, password, remember } })));
 }
 
 export async function signOut(): Promise<void> {
@@ -43,7 +43,7 @@ export async function saveProfile(change: { nickname?: string | null; language?:
 }
 
 export async function chooseLanguage(language: Language): Promise<void> {
-  preferences.chooseLanguage(language);
+  await preferences.chooseLanguage(language);
   if (session.account && session.account.language !== language) await saveProfile({ language });
 }
 

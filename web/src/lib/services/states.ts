@@ -2,7 +2,7 @@
 import type { Channel, Device } from "../api/model";
 import type { Tone } from "../components/State.svelte";
 import { findMessage, t } from "../i18n/i18n.svelte";
-import { sinceWhen } from "../i18n/time";
+import { capital, sinceWhen } from "../i18n/time";
 
 export interface Spoken {
   readonly tone: Tone;
@@ -66,8 +66,4 @@ export function headline(all: readonly Device[], nowMs: number): { lead: string;
 function sinceOf(device: Device, nowMs: number): string {
   const since = device.state.since;
   return since === null ? t("state.offline") : sinceWhen(new Date(since).getTime(), nowMs, device.time_zone);
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
