@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec.structs import replace
 
-from incamera.edge.identity import Identity, write_private
+from incamera.edge.identity import Identity
+from incamera.kit.files import write_durably
 from incamera.protocol.messages import Desired, InvalidMessage, parse_server_message, render_message
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,7 @@ class DesiredStore:
             return
         nonce = os.urandom(_NONCE_BYTES)
         try:
-            write_private(self._path, nonce + _cipher(identity).encrypt(nonce, render_message(lasting), _INFO))
+            write_durably(self._path, nonce + _cipher(identity).encrypt(nonce, render_message(lasting), _INFO))
         except OSError as error:
             log.warning("edge.desired_not_stored", problem=error.strerror)
             return

@@ -1,14 +1,14 @@
 """Who this edge is: its folder, its Ed25519 key and what it knows of its server, in one file only it can read.
 
 DATA/                0700, held by one edge at a time (DATA/lock)
-  identity.json      0600, replaced whole: written beside, synced, renamed, folder synced
+  identity.json      0600, replaced whole (kit.files)
   spool/             what is not acknowledged (docs/design/spool.md)
 """
 
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -17,6 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from incamera.edge.errors import DataDirectoryUnusable, EdgeAlreadyRunning
+from incamera.kit.files import write_durably
 from incamera.protocol.messages import SIGNATURE_CONTEXT
 
 _IDENTITY_FILE: Final = "identity.json"
@@ -76,32 +77,9 @@ class IdentityStore:
     def save(self, identity: Identity) -> None:
         """Survives a crash at any moment: the old file or the new one. Raises DataDirectoryUnusable."""
         try:
-            write_private(self._path, msgspec.json.encode(identity))
+            write_durably(self._path, msgspec.json.encode(identity))
         except OSError as error:
             raise DataDirectoryUnusable(str(self._data), _words(error)) from error
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replaces a file that only this user may read, whole or not at all."""
-    beside = path.with_suffix(".new")
-    with suppress(FileNotFoundError):
-        beside.unlink()
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes new and renamed names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from incamera.edge.identity import sync_folder
+from incamera.kit.files import sync_folder
 from incamera.protocol.spool import (
     FILE_HEADER_BYTES,
     MAX_RECORD_BYTES,

@@ -21,6 +21,7 @@ import structlog
 from incamera.devices import ChannelTurnedOff, DeviceChanged, DeviceErased, DeviceRemoved, SoundTurnedOff
 from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
+from incamera.kit.files import sync_folder
 from incamera.privacy import open_session
 from incamera.protocol.messages import GapCause, StreamKind, StreamOpen
 from incamera.recording import repository
@@ -401,11 +402,7 @@ def _make_folders(folder: Path) -> None:
     try:
         for number in range(PARTS):
             (folder / f"{number:02x}").mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
     except OSError as error:
         raise MediaFolderUnusable(folder, os.strerror(error.errno or 0)) from error
 

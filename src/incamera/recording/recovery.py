@@ -17,6 +17,7 @@ from uuid import UUID
 
 import structlog
 
+from incamera.kit.files import sync_folder
 from incamera.privacy import open_session
 from incamera.protocol.messages import GapCause
 from incamera.recording import repository
@@ -36,7 +37,6 @@ from incamera.recording.segment import (
     scan,
 )
 from incamera.recording.writer import VolumeWriter
-from incamera.storage.data_directory import sync_folder
 from incamera.storage.database import Database
 from incamera.storage.vault import KeyDestroyed, ScopeKey, Vault
 

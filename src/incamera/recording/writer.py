@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
+from incamera.kit.files import sync_folder
 from incamera.protocol.frames import MediaFrame
 from incamera.recording.segment import (
     Binding,
@@ -22,7 +23,6 @@ from incamera.recording.segment import (
     SegmentSealer,
     render_header,
 )
-from incamera.storage.data_directory import sync_folder
 from incamera.storage.vault import ScopeKey
 
 _MAX_PARTS: Final = 1000  # IOV_MAX is 1024 on Linux

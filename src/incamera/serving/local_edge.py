@@ -25,8 +25,8 @@ import structlog
 
 from incamera import __version__
 from incamera.kit.clock import Clock
+from incamera.kit.files import write_durably
 from incamera.privacy import declare_log_events
-from incamera.storage.data_directory import write_durably
 
 log = structlog.get_logger(__name__)
 declare_log_events(

@@ -30,8 +30,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from incamera.kit.clock import Clock
 from incamera.kit.errors import IncameraError
+from incamera.kit.files import write_durably
 from incamera.privacy import declare_log_events
-from incamera.storage.data_directory import write_durably
 
 CA_LIFETIME: Final = timedelta(days=3650)
 # Apple refuses server certificates above 825 days, also those of a private CA.

@@ -26,7 +26,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from incamera.kit.errors import IncameraError
-from incamera.storage.data_directory import sync_folder
+from incamera.kit.files import sync_folder
 from incamera.storage.vault import ScopeKey, derive_key
 
 FORMAT: Final = 1

@@ -20,6 +20,7 @@ from typing import Final
 from uuid import UUID
 
 from incamera.kit.errors import IncameraError
+from incamera.kit.files import write_durably
 from incamera.kit.ids import new_id
 
 FORMAT: Final = 1
@@ -169,30 +170,6 @@ def lock(directory: DataDirectory) -> Iterator[None]:
 def write_marker(path: Path, directory_id: UUID) -> None:
     """Writes the marker durably: a crash leaves the whole file or none."""
     write_durably(path / MARKER, json.dumps({"id": str(directory_id), "format": FORMAT}).encode() + b"\n")
-
-
-def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replaces a small file so that after a power cut either the old or the new content is there."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Makes the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _refuse_unexpected(path: Path, known_id: UUID | None) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from uuid import UUID
 
 from incamera.kit.errors import IncameraError
-from incamera.storage.data_directory import DataDirectory, write_durably
+from incamera.kit.files import write_durably
+from incamera.storage.data_directory import DataDirectory
 
 _HEAD = "# Root key of an Incamera data directory. Without it nothing can be read; keep a copy apart from every backup."
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from incamera.kit.errors import IncameraError
+from incamera.kit.files import sync_folder
 
 DIGEST_BYTES: Final = 16
 _HEAD: Final = "incamera tombstones 1 "
@@ -95,7 +96,7 @@ class TombstoneLedger:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def read(self, vault_id: str) -> list[Tombstone]:
         """Every tombstone, oldest first. A last line that a power cut left unfinished is cut off."""
@@ -131,18 +132,10 @@ class TombstoneLedger:
         fresh.create(vault_id)
         fresh.append(tombstones)
         fresh.path.replace(self.path)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _parse(self, number: int, line: str) -> Tombstone:
         match = _LINE.fullmatch(line)
         if match is None:
             raise LedgerDamaged(self.path, number)
         return Tombstone(bytes.fromhex(match[3]), match[2], int(match[1]))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
