@@ -6,7 +6,10 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi import FastAPI
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from incamera.serving.listener import Listener, bind
 from incamera.serving.problems import add_problem_handlers
 from incamera.serving.static import WebApp
 
@@ -77,3 +80,14 @@ async def test_without_a_build_the_page_says_how_to_get_one(tmp_path: Path) -> N
     app = WebApp(tmp_path / "none")
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://localhost") as http:
         assert "not built" in (await http.get("/")).text
+
+
+async def test_a_socket_that_nothing_serves_is_refused_without_an_error(tmp_path: Path) -> None:
+    listener = Listener(WebApp(tmp_path), bind("127.0.0.1", 0), websockets="websockets-sansio", tls=None)
+    await listener.start()
+
+    with pytest.raises(InvalidStatus) as refusal:
+        await connect(f"ws://127.0.0.1:{listener.port}/nothing")
+    await listener.stop()
+
+    assert refusal.value.response.status_code == 403

@@ -65,6 +65,9 @@ class WebApp:
         self._index = self._files.get("/index.html") or _make(_NOT_BUILT, "/index.html", {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # before it was accepted: the answer is 403
+            return
         await self._respond(scope)(scope, receive, send)
 
     def _respond(self, scope: Scope) -> Response:
