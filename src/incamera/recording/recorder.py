@@ -169,6 +169,8 @@ class Recorder:
             return "stale_epoch"
         if not _is_wanted(rule, opened):
             return "not_wanted" if opened.is_backlog else None
+        if opened.span_id in self._spans and self._spans[opened.span_id][0].opened.channel_id != opened.channel_id:
+            return "not_wanted"  # no edge may end what another one records by naming its span
         await self._end_earlier(opened.span_id)
         next_sequence = await self._resume_at(opened)
         tools = self._tools(rule)
@@ -392,8 +394,11 @@ class Recorder:
 
 
 def _is_wanted(rule: ChannelRule, opened: StreamOpen) -> bool:
-    """Backlog was recorded while that was on; live needs it on now. Sound needs its own switch in both cases."""
-    if opened.stream is StreamKind.AUDIO and not rule.is_sound_recorded:
+    """Backlog was recorded while that was on; live needs it on now. Sound needs its own switch in both cases.
+
+    The sub stream is for looking only: it flows while somebody watches, and that leaves nothing behind (B4-02).
+    """
+    if opened.stream is StreamKind.SUB or (opened.stream is StreamKind.AUDIO and not rule.is_sound_recorded):
         return False
     return rule.is_recorded or opened.is_backlog
 

@@ -43,6 +43,7 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 BATCH_FRAMES: Final = 1000
 RETRY_S: Final = 1.0
 IDLE_S: Final = 30.0  # a camera that says nothing for so long: the file is closed, its footer makes it whole
+FRAME_COSTS_BYTES: Final = 512  # beside its chunk: frames of one byte must not fill the memory by their number
 _ASK_AGAIN_S: Final = 10.0
 _LAST_ATTEMPTS: Final = 3  # of a span that closes while the disk refuses
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -173,12 +174,13 @@ class RecordingSpan:
         if frame.sequence != self._wanted:
             self._judge(frame.sequence)
             return
-        if not self._tools.budget.take(len(frame.chunk), self._held_bytes):
+        cost = _cost(frame)
+        if not self._tools.budget.take(cost, self._held_bytes):
             self._is_overflowing = True
             return
         self._is_overflowing = False
         self._wanted += 1
-        self._held_bytes += len(frame.chunk)
+        self._held_bytes += cost
         wall_us = clamp_wall(frame.wall_us, self._tools.clock.now_us())
         if wall_us != frame.wall_us:
             self._tools.on_clamped(self.opened.channel_id)
@@ -358,24 +360,23 @@ class RecordingSpan:
             ended_us=max(current.segment.ended_us, *(wall_us for _, wall_us in batch)),
         )
         self._gap_cause = GapCause.CAMERA_LOST  # a hole inside a span: the camera paused
-        self._let_go(len(batch), size)
+        self._let_go(len(batch))
         tools.on_written(size)
         self._on_durable(last.sequence)
 
-    def _let_go(self, frames: int, size: int) -> None:
-        for _ in range(frames):
-            self._waiting.popleft()
-        self._held_bytes -= size
-        self._tools.budget.give_back(size)
+    def _let_go(self, frames: int) -> None:
+        freed = sum(_cost(self._waiting.popleft()[0]) for _ in range(frames))
+        self._held_bytes -= freed
+        self._tools.budget.give_back(freed)
 
     def _drop_hour(self, hour: int) -> None:
         """Acknowledges as gone what belongs to an hour that may not be recorded any more."""
-        frames, size, last = 0, 0, 0
+        frames, last = 0, 0
         for frame, wall_us in self._waiting:
             if hour_of(wall_us) != hour:
                 break
-            frames, size, last = frames + 1, size + len(frame.chunk), frame.sequence
-        self._let_go(frames, size)
+            frames, last = frames + 1, frame.sequence
+        self._let_go(frames)
         self._gap_cause = GapCause.EXPIRED
         self._on_durable(last)
 
@@ -414,6 +415,10 @@ class RecordingSpan:
         await self._finish(GapCause.DISK_FULL if is_full else None)
         if not (is_full and await self._tools.make_room()):
             await self._tools.clock.sleep(RETRY_S)
+
+
+def _cost(frame: MediaFrame) -> int:
+    return len(frame.chunk) + FRAME_COSTS_BYTES
 
 
 def is_disk_full(error: BaseException) -> bool:
