@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,18 @@ def test_every_setting_has_a_flag_or_a_reason() -> None:
     without_flag = {"root_key", "metrics_token"}  # secrets: every user of the machine can read arguments
     for name in Settings.model_fields.keys() - without_flag - {"edge"}:
         assert f"--{name.replace('_', '-')}" in help_text, name
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = [
+        project["build-system"]["requires"],
+        project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"].values(),
+        *project["dependency-groups"].values(),
+    ]
+    wanted = {re.split(r"[^\w.-]", requirement)[0] for group in groups for requirement in group}
+    page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE)
+    explained = {name for cell in cells for name in re.findall(r"[a-z0-9-]+", cell)} - {"package", "edge", "only"}
+    assert wanted == explained
