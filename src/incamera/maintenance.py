@@ -149,7 +149,7 @@ async def make_backup(
 
 
 def drop_old_backups(parent: Path, clock: Clock) -> None:
-    """Key parts live 7 days, the rest 14 (privacy book 7.2); foreign folders are left alone."""
+    """Key parts live 7 days, the rest 14 (requirement book 7.2); foreign folders are left alone."""
     for folder in parent.iterdir():
         moment = archive.made_at(folder)
         if moment is None or not folder.is_dir():

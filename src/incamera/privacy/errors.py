@@ -71,7 +71,7 @@ class ReadOnlyRequest(PrivacyError):
 
 
 class ActivityStopped(PrivacyError):
-    """Retention stands still with data overdue, so the activity may not take in more (requirement book 4.5)."""
+    """Retention stands still with data overdue, so the activity may not take in more."""
 
     status: ClassVar[int] = 503
     retry_after_s: ClassVar[int | None] = 300

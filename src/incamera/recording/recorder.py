@@ -102,7 +102,7 @@ class Recorder:
         self._require_retention: Callable[[], None] = lambda: None
 
     def hold_to(self, require_retention: Callable[[], None]) -> None:
-        """No segment begins while this raises: retention stands still with recordings overdue (privacy book 4.5).
+        """No segment begins while this raises: retention stands still with recordings overdue (requirement book 4.5).
 
         What an edge sends meanwhile waits in its spool, so a short stop loses nothing.
         """

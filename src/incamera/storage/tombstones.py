@@ -1,8 +1,8 @@
 """The tombstone ledger: which keys were destroyed, in an append-only file kept apart from `keys.db` and its backups.
 
 Whoever restores an older `keys.db` brings destroyed keys back to life. The ledger is what kills them again: it is
-replayed before anything is served (privacy book 4.6, R-04). A line is written and synced *before* its key is deleted,
-so a crash between the two costs nothing: the next opening finishes the deletion.
+replayed before anything is served (requirement book 4.6, R-04). A line is written and synced *before* its key is
+deleted, so a crash between the two costs nothing: the next opening finishes the deletion.
 
 The file is text, one line per key: `TIME KIND DIGEST`. The digest is a truncated SHA-256 of the key's name (random
 UUIDs inside), so the ledger tells no reader which device or account it was.

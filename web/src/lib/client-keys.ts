@@ -2,7 +2,7 @@
  * Everything this application may keep in the browser, declared once: the registry names the same keys
  * (`K.preferences`, `K.layout`), and a browser test compares. No key holds an identifier, an address or a name.
  *
- * A value is dropped when it was not used for 180 days (privacy book 7.4).
+ * A value is dropped when it was not used for 180 days (requirement book 7.4).
  */
 
 export const CLIENT_KEYS = {
