@@ -145,6 +145,8 @@ async def test_grant_with_a_look_back_limit_hides_what_is_older(household: House
     [
         ({"from": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "invalid_range"),
         ({"from": "2026-01-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "range_too_long"),
+        ({"to": "0001-01-01T00:00:00Z"}, "invalid_range"),
+        ({"to": "0001-01-01T00:00:00+23:59"}, "invalid_range"),
     ],
 )
 async def test_impossible_ranges_are_refused(household: Household, query: dict[str, str], code: str) -> None:

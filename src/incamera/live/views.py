@@ -135,7 +135,7 @@ class OpenViews:
             view = self._views.get(number)
             if view is None:
                 continue
-            if access is None or access.epoch != view.access.epoch:
+            if access is None or access.epoch != view.access.epoch or _looks_less_far_back(access, view.access):
                 self._stop(number, StopReason.REVOKED)
             else:
                 view.access = access
@@ -192,6 +192,11 @@ class OpenViews:
         view = self._views.pop(number, None)
         if view is not None:
             view.stop(reason)
+
+
+def _looks_less_far_back(access: Access, before: Access) -> bool:
+    """Whoever plays back keeps to the limit that was true when it was opened: a narrower one needs a new ticket."""
+    return access.look_back is not None and (before.look_back is None or access.look_back < before.look_back)
 
 
 def _is_live_of(view: _View, channel_id: UUID) -> bool:

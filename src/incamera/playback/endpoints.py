@@ -1,6 +1,6 @@
 """The timeline over HTTP."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from incamera.privacy import Db, activity
 router = APIRouter(prefix="/api/v1", tags=["playback"])
 
 _DAY: Final = timedelta(days=1)
+_FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 _DETAIL: Final = 2000  # as many marks as a wide screen has pixels
 _MOST_DETAIL: Final = 20_000  # bounds the work of one question
 
@@ -53,7 +54,7 @@ async def get_timeline(
     access = await access_channel(db, actor, channel_id, Permission.VIEW_RECORDINGS)
     now_us = playback.now_us()
     to_moment = to or from_us(now_us)
-    from_moment = from_ or to_moment - _DAY
+    from_moment = from_ or to_moment - min(_DAY, to_moment - _FIRST_MOMENT)
     if from_moment >= to_moment:
         raise InvalidRange
     if to_moment - from_moment > LONGEST_RANGE:

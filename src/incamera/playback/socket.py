@@ -27,7 +27,7 @@ import structlog
 
 from incamera.access import Permission
 from incamera.kit.errors import IncameraError
-from incamera.live import Audience, StopReason, Ticket
+from incamera.live import MAX_ECHO, Audience, StopReason, Ticket
 from incamera.playback.cursor import Cursor, Item, RunBegins
 from incamera.playback.errors import RecordingUnreadable, TooManyViews
 from incamera.playback.timeline import Hole
@@ -47,6 +47,7 @@ MAX_VIEWS: Final = 16
 AHEAD_S: Final = 10.0
 ALL_PICTURES_UP_TO: Final = 4.0
 FASTEST: Final = 64.0
+_END_OF_TIME_US: Final = 253_402_300_800_000_000  # the year 10000, which nothing here can name
 _KEY_PICTURES_PER_S: Final = 10  # more than that nobody sees
 _WINDOW_US: Final = 1_000_000  # picture and sound are sent in turns of about a second
 
@@ -66,13 +67,13 @@ class PlaybackSocket(MediaSocket):
         match message:
             case {"open": str(word)}:
                 self._open(word)
-            case {"play": {"handle": int(handle), "at_us": int(at_us), **wishes}}:
+            case {"play": {"handle": int(handle), "at_us": int(at_us), **wishes}} if _is_moment(at_us):
                 speed, request = _speed(wishes.get("speed", 1)), _request(wishes)
                 self._with(handle, lambda view: view.play(at_us, speed, request))
-            case {"scrub": {"handle": int(handle), "at_us": int(at_us), **wishes}}:
+            case {"scrub": {"handle": int(handle), "at_us": int(at_us), **wishes}} if _is_moment(at_us):
                 request = _request(wishes)
                 self._with(handle, lambda view: view.scrub(at_us, request))
-            case {"position": {"handle": int(handle), "at_us": int(at_us)}}:
+            case {"position": {"handle": int(handle), "at_us": int(at_us)}} if _is_moment(at_us):
                 self._with(handle, lambda view: view.move(at_us))
             case {"pause": {"handle": int(handle)}}:
                 self._with(handle, lambda view: view.pause())
@@ -102,7 +103,8 @@ class PlaybackSocket(MediaSocket):
             if len(set(self._views.values())) >= MAX_VIEWS:
                 raise TooManyViews(MAX_VIEWS)
         except IncameraError as error:
-            self.send_json({"type": "error", "ticket": word, "code": error.code(), "detail": str(error)})
+            said = word[:MAX_ECHO]
+            self.send_json({"type": "error", "ticket": said, "code": error.code(), "detail": str(error)})
             return
         self.connection.admit()
         handles = {stream: next(self._handles) for stream in ticket.streams}
@@ -223,8 +225,9 @@ class PlaybackView:
         return next(stream for stream in (StreamKind.MAIN, StreamKind.SUB, StreamKind.AUDIO) if stream in self._handles)
 
     def _earliest_us(self) -> int:
-        look_back = self._ticket.accesses[0].look_back
-        return 0 if look_back is None else self._service.now_us() - round(look_back.total_seconds() * 1_000_000)
+        """As far back as every right this view needs allows: picture and sound may come by different grants."""
+        limits = [access.look_back for access in self._ticket.accesses if access.look_back is not None]
+        return self._service.now_us() - round(min(limits).total_seconds() * 1_000_000) if limits else 0
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         self._cancel()
@@ -387,8 +390,12 @@ def _speed(value: object) -> float:
     return float(value)
 
 
+def _is_moment(at_us: int) -> bool:
+    return 0 <= at_us < _END_OF_TIME_US
+
+
 def _request(wishes: Mapping[Any, object]) -> int | str | None:
     request = wishes.get("request")
-    if request is not None and not isinstance(request, int | str):
-        raise websocket.WebSocketViolation(websocket.POLICY, "request is a number or a word")
+    if (request is not None and not isinstance(request, int | str)) or len(str(request)) > MAX_ECHO:
+        raise websocket.WebSocketViolation(websocket.POLICY, "request is a number or a short word")
     return request
