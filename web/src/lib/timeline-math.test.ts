@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { clampSpan, following, LONGEST_MS, percentOf, SHORTEST_MS, ticks, visiblePart, zoomed } from "./timeline-math";
+import { clampSpan, fitted, following, LONGEST_MS, moved, percentOf, SHORTEST_MS, stills, ticks, visiblePart, zoomed } from "./timeline-math";
 
 const HOUR = 3600_000;
 const span = { fromMs: 0, toMs: HOUR };
@@ -38,4 +38,23 @@ test("labels stand on round times of the local day", () => {
 
   expect(stepS).toBe(600);
   expect(atMs.every((at) => (at - dayStart) % 600_000 === 0)).toBe(true);
+});
+
+test("a strip has pictures of round moments, and only where something is recorded", () => {
+  const minute = 60_000;
+  const view = { fromMs: 0, toMs: 10 * minute };
+  const found = stills(view, [{ fromMs: 1.5 * minute, toMs: 4 * minute }, { fromMs: 8 * minute, toMs: 20 * minute }], 720);
+
+  expect(found.map((still) => still.atMs / minute)).toEqual([1.5, 2, 3, 8, 9]);
+  expect(stills(moved(view, minute, 60 * minute), [{ fromMs: 0, toMs: 60 * minute }], 720).every((still) => still.atMs % minute === 0)).toBe(true);
+});
+
+test("a window is fitted to recordings that began a while ago", () => {
+  const hour = 3_600_000;
+  const view = { fromMs: -hour, toMs: 0 };
+
+  expect(fitted(view, -10 * hour, 0)).toEqual(view);
+  const short = fitted(view, -600_000, 0);
+  expect(short.fromMs).toBeLessThan(-600_000);
+  expect(short.toMs - short.fromMs).toBeLessThan(hour / 4);
 });

@@ -56,6 +56,30 @@ export function visiblePart(span: Span, stretch: Span): { left: number; width: n
   return right > left ? { left, width: right - left } : null;
 }
 
+const STILL_PX = 72; // as wide as a 16:9 picture in the strip is
+
+/** A slot of the strip: its picture is that of `atMs`, the slot's start or the start of what is recorded in it. */
+export interface Still extends Span {
+  readonly atMs: number;
+}
+
+/** Slots of round length, so that the same moments come back when the window moves; only where something is recorded. */
+export function stills(span: Span, recorded: readonly Span[], widthPx: number): Still[] {
+  const leastS = Math.max(1, ((span.toMs - span.fromMs) / 1000 / Math.max(1, widthPx)) * STILL_PX);
+  const stepMs = (STEPS_S.find((step) => step >= leastS) ?? 86_400) * 1000;
+  const found: Still[] = [];
+  for (const band of recorded) {
+    const fromMs = Math.max(band.fromMs, span.fromMs);
+    const toMs = Math.min(band.toMs, span.toMs);
+    for (let slot = Math.floor(fromMs / stepMs) * stepMs; slot < toMs; slot += stepMs) {
+      const atMs = Math.max(slot, band.fromMs);
+      const still = { fromMs: atMs, toMs: Math.min(slot + stepMs, band.toMs), atMs };
+      if (still.toMs - still.fromMs > stepMs / 4 && still.toMs > span.fromMs) found.push(still);
+    }
+  }
+  return found;
+}
+
 /** Moments to label: round steps of the local day, at least `apartPx` apart. `dayStartMs` is midnight there. */
 export function ticks(span: Span, widthPx: number, dayStartMs: number, apartPx = 84): { atMs: number[]; stepS: number } {
   const leastS = ((span.toMs - span.fromMs) / 1000 / Math.max(1, widthPx)) * apartPx;

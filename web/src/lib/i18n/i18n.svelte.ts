@@ -1,24 +1,23 @@
 /**
- * Words, of one language at a time: the other is fetched when it is chosen. `t("key", {name})` in either language; a missing key or language does not compile, because both files must
- * have the keys of `fr.json`. Plurals: keys ending in `.one` and `.other`, chosen by `tn`.
+ * Words, of one language at a time: another is fetched when it is chosen. `t("key", {name})` speaks it; a missing key does
+ * not compile, because every file must have the keys of `fr.json`. Plurals: keys ending in `.one` and `.other`, chosen by
+ * `tn`.
  */
 import type fr from "./fr.json";
 
-export type Language = "fr" | "en";
 export type MessageKey = keyof typeof fr;
 type PluralBase = MessageKey extends infer K ? (K extends `${infer Base}.other` ? Base : never) : never;
 type Values = Record<string, string | number>;
 
 type Messages = Record<MessageKey, string>;
 
-const LOADERS: Record<Language, () => Promise<{ default: Messages }>> = {
-  fr: () => import("./fr.json"),
-  en: () => import("./en.json"),
-};
-export const LANGUAGES: readonly { code: Language; name: string }[] = [
-  { code: "fr", name: "Français" },
-  { code: "en", name: "English" },
-];
+/** Every language there is: its own name, the locale of its dates, its words. */
+export const LANGUAGES = [
+  { code: "fr", name: "Français", locale: "fr-FR", load: () => import("./fr.json") },
+  { code: "en", name: "English", locale: "en-GB", load: () => import("./en.json") },
+] as const satisfies readonly { code: string; name: string; locale: string; load: () => Promise<{ default: Messages }> }[];
+
+export type Language = (typeof LANGUAGES)[number]["code"];
 
 class I18n {
   language = $state<Language>(preferredLanguage(globalThis.navigator?.languages ?? []));
@@ -29,11 +28,16 @@ class I18n {
   /** Fetches the words and then speaks that language; rejects where they cannot be had. Awaited once before the start. */
   async set(language: Language): Promise<void> {
     this.wanted = language;
-    const { default: messages } = await LOADERS[language]();
+    const { default: messages } = await find(language).load();
     if (this.wanted !== language) return; // another was chosen meanwhile
     this.messages = messages;
     this.language = language;
     document.documentElement.lang = language;
+  }
+
+  /** For dates and times. */
+  get locale(): string {
+    return find(this.language).locale;
   }
 
   message(key: MessageKey): string | undefined {
@@ -41,11 +45,15 @@ class I18n {
   }
 }
 
+function find(language: Language): (typeof LANGUAGES)[number] {
+  return LANGUAGES.find((one) => one.code === language) ?? LANGUAGES[0];
+}
+
 /** First language of the browser that we speak; English otherwise. */
 export function preferredLanguage(languages: readonly string[]): Language {
   for (const language of languages) {
-    const code = language.slice(0, 2).toLowerCase();
-    if (code === "fr" || code === "en") return code;
+    const spoken = LANGUAGES.find((one) => one.code === language.slice(0, 2).toLowerCase());
+    if (spoken) return spoken.code;
   }
   return "en";
 }

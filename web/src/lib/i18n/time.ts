@@ -7,7 +7,7 @@ import { i18n, t, tn } from "./i18n.svelte";
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function format(options: Intl.DateTimeFormatOptions, timeZone?: string): Intl.DateTimeFormat {
-  const locale = i18n.language === "fr" ? "fr-FR" : "en-GB";
+  const locale = i18n.locale;
   const key = JSON.stringify([locale, options, timeZone]);
   const known = formats.get(key);
   if (known) return known;

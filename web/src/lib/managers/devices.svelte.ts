@@ -2,6 +2,7 @@
 import { answer, api, ApiProblem, Unreachable } from "../api/client";
 import type { Channel, Device } from "../api/model";
 import { connection } from "./connection.svelte";
+import { EventFeed } from "./event-feed";
 import { session } from "./session.svelte";
 
 type Status = "idle" | "loading" | "ready" | "failed";
@@ -9,7 +10,7 @@ type Status = "idle" | "loading" | "ready" | "failed";
 class Devices {
   status = $state<Status>("idle");
   items = $state.raw<readonly Device[]>([]);
-  private events: EventSource | null = null;
+  private events: EventFeed | null = null;
 
   constructor() {
     connection.whenBack(() => {
@@ -22,7 +23,7 @@ class Devices {
     if (this.events) return;
     this.status = "loading";
     void this.load();
-    this.follow();
+    this.events = this.follow();
   }
 
   stop(): void {
@@ -67,31 +68,21 @@ class Devices {
     return null;
   }
 
-  private follow(): void {
-    const events = new EventSource("/api/v1/events");
-    let wasLost = false;
-    events.onopen = () => {
-      connection.reached();
-      if (wasLost) void this.load(); // what changed meanwhile was not told
-      wasLost = false;
-    };
-    events.onerror = () => {
-      wasLost = true;
-      if (events.readyState !== EventSource.CLOSED) return;
-      // The browser gives up after an HTTP error: signed out, or a server that restarts behind a proxy.
-      events.close();
-      setTimeout(() => {
-        if (this.events !== events) return;
-        this.follow();
-        void this.load();
-      }, 3000);
-    };
-    events.addEventListener("device", (event: MessageEvent<string>) => this.put(JSON.parse(event.data) as Device));
-    events.addEventListener("removed", (event: MessageEvent<string>) =>
-      this.forget((JSON.parse(event.data) as { id: string }).id),
-    );
-    events.addEventListener("watching", (event: MessageEvent<string>) => this.setWatching(event.data));
-    this.events = events;
+  private follow(): EventFeed {
+    return new EventFeed("/api/v1/events", ["device", "removed", "watching"], {
+      onOpen: (isAgain) => {
+        connection.reached();
+        if (isAgain) void this.load();
+      },
+      onRefused: () => void this.load(),
+      onEvent: (name, data) => this.take(name, data),
+    });
+  }
+
+  private take(name: string, data: string): void {
+    if (name === "device") this.put(JSON.parse(data) as Device);
+    else if (name === "removed") this.forget((JSON.parse(data) as { id: string }).id);
+    else if (name === "watching") this.setWatching(data);
   }
 
   private setWatching(data: string): void {

@@ -21,10 +21,35 @@ function socketUrl(path: string): string {
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
 }
 
-export const liveSocket = new LiveSocket({
-  url: socketUrl("/media/live"),
-  tickets: (channelId, streams) => tickets(channelId, "live", streams as Stream[]),
-});
+/** Tickets last a minute and serve once; one that waits longer than this is not worth the risk of a refusal. */
+const PREPARED_FOR_MS = 20_000;
+
+interface Prepared {
+  readonly tickets: Promise<readonly Ticket[]>;
+  readonly atMs: number;
+}
+
+const prepared = new Map<string, Prepared>();
+
+/** Somebody points at a camera: its ticket is there when they click. */
+export function prepareLive(channelId: string): void {
+  const known = prepared.get(channelId);
+  if (known && performance.now() - known.atMs < PREPARED_FOR_MS) return;
+  const asked = tickets(channelId, "live", ["main"]);
+  asked.catch(() => prepared.delete(channelId)); // asked again, and told, when it is needed
+  prepared.set(channelId, { tickets: asked, atMs: performance.now() });
+}
+
+function liveTickets(channelId: string, streams: string[]): Promise<readonly Ticket[]> {
+  const known = prepared.get(channelId);
+  if (streams.length === 1 && streams[0] === "main" && known) {
+    prepared.delete(channelId);
+    if (performance.now() - known.atMs < PREPARED_FOR_MS) return known.tickets;
+  }
+  return tickets(channelId, "live", streams as Stream[]);
+}
+
+export const liveSocket = new LiveSocket({ url: socketUrl("/media/live"), tickets: liveTickets });
 
 addEventListener("online", () => liveSocket.retryNow());
 

@@ -2,7 +2,7 @@
 import { answer, api, ApiProblem, Unreachable } from "../api/client";
 import type { Account, Session } from "../api/model";
 import { readKey } from "../client-keys";
-import { i18n } from "../i18n/i18n.svelte";
+import { i18n, preferredLanguage } from "../i18n/i18n.svelte";
 
 type Status = "loading" | "anonymous" | "needs_setup" | "signed_in" | "unreachable";
 
@@ -24,7 +24,7 @@ class SessionState {
 
   async accept(session: Session): Promise<void> {
     // A choice made on this browser wins over the account's, until one signs in on a fresh browser.
-    if (readKey("incamera.language") === null) await i18n.set(session.account.language === "fr" ? "fr" : "en");
+    if (readKey("incamera.language") === null) await i18n.set(preferredLanguage([session.account.language]));
     this.account = session.account;
     this.server = session.server;
     this.status = "signed_in";

@@ -4,6 +4,7 @@
  */
 export { LivePlayer } from "./live-player";
 export { LiveSocket, type LiveEvent, type Subscription, type Ticket, TicketRefused } from "./live-socket";
+export { areKeyFramesAvailable, KeyFrames } from "./key-frames";
 export { isLowDelayAvailable, LowDelayPlayer } from "./low-delay";
 export { canPlay } from "./media-source";
 export { PlaybackPlayer } from "./playback-player";

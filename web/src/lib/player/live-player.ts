@@ -10,7 +10,7 @@
  */
 import { claimDuration, compositionOffset } from "./boxes";
 import { holdEdge, JitterTarget } from "./live-edge";
-import { type AttachedSource, attachSource } from "./media-source";
+import { type AttachedSource, attachSource, hasMediaSource } from "./media-source";
 import { Track } from "./track";
 import { MediaOrigin, WallMap } from "./wall-map";
 import type { MediaFrame, Run } from "./wire";
@@ -52,6 +52,7 @@ export class LivePlayer {
     video.muted = true;
     video.playsInline = true;
     this.stepTimer = setInterval(() => this.step(), STEP_MS);
+    if (hasMediaSource()) this.attach(); // the media source opens while ticket and first pictures are still on their way
   }
 
   /** A new run: its chunks follow. */

@@ -15,6 +15,10 @@ export function mimeOf(codec: string): string {
   return `${codec.startsWith("mp4a") || codec === "opus" ? "audio" : "video"}/mp4; codecs="${codec}"`;
 }
 
+export function hasMediaSource(): boolean {
+  return classOf() !== null;
+}
+
 /** Whether this browser plays that codec (RFC 6381) through Media Source Extensions. */
 export function canPlay(codec: string): boolean {
   return classOf()?.isTypeSupported(mimeOf(codec)) ?? false;

@@ -102,9 +102,15 @@ export class Track {
   private perform(operation: Operation): boolean {
     if (operation.kind === "run") this.prepareRun(operation.codec, operation.offsetS, operation.init);
     else if (!this.buffer) return operation.kind === "remove"; // nothing to remove yet; chunks wait for their run
-    else if (operation.kind === "append") this.buffer.appendBuffer(join(operation.parts));
+    else if (operation.kind === "append") this.appendParts(this.buffer, operation.parts);
     else if (operation.toS > operation.fromS) this.buffer.remove(operation.fromS, operation.toS);
     return true;
+  }
+
+  /** Taken: there is room again. Throws QuotaExceededError otherwise. */
+  private appendParts(buffer: SourceBuffer, parts: Uint8Array<ArrayBuffer>[]): void {
+    buffer.appendBuffer(join(parts));
+    this.freed = false;
   }
 
   private prepareRun(codec: string, offsetS: number, init: Uint8Array<ArrayBuffer>): void {
@@ -119,7 +125,6 @@ export class Track {
   private makeBuffer(mime: string): SourceBuffer {
     const buffer = this.source.addSourceBuffer(mime);
     buffer.addEventListener("updateend", () => {
-      this.freed = false;
       this.pump();
       this.options.onAppended?.();
     });

@@ -48,22 +48,38 @@ export function faultWords(fault: string | null): { why: string; help: string } 
   };
 }
 
+interface Away {
+  readonly name: string;
+  readonly since: string | null;
+  readonly timeZone: string;
+}
+
 /** The sentence a neighbour would say about the home: the first part in bold, the second with what is not well. */
 export function headline(all: readonly Device[], nowMs: number): { lead: string; more: string } {
   const watched = all.filter((device) => device.channels.some((channel) => channel.mode !== "off"));
-  const away = watched.filter(isOffline);
+  const away = watched.flatMap(awayOf);
   const [first] = away;
   if (watched.length === 0) return { lead: t("headline.allOff"), more: "" };
   if (!first) return { lead: t("headline.well"), more: "" };
-  if (away.length === watched.length && away.length > 1) return { lead: t("headline.nothing"), more: "" };
-  const names = away.map((device) => device.name).join(", ");
+  if (watched.length > 1 && watched.every(isOffline)) return { lead: t("headline.nothing"), more: "" };
+  const names = away.map((one) => one.name).join(", ");
+  const isAll = watched.length === 1 && isOffline(watched[0]!);
   return {
-    lead: watched.length === 1 ? t("headline.one", { name: names }) : t("headline.except", { names }),
+    lead: isAll ? t("headline.one", { name: names }) : t("headline.except", { names }),
     more: away.length === 1 ? `${capital(sinceOf(first, nowMs))}.` : "",
   };
 }
 
-function sinceOf(device: Device, nowMs: number): string {
-  const since = device.state.since;
-  return since === null ? t("state.offline") : sinceWhen(new Date(since).getTime(), nowMs, device.time_zone);
+/** The device when all of it is away, otherwise those of its channels that are. */
+function awayOf(device: Device): Away[] {
+  if (isOffline(device)) return [{ name: device.name, since: device.state.since, timeZone: device.time_zone }];
+  return device.channels.filter((channel) => isAway(device, channel)).map((channel) => ({ name: channel.name, since: channel.state.since, timeZone: device.time_zone }));
+}
+
+export function isAway(device: Device, channel: Channel): boolean {
+  return channel.mode !== "off" && stateFor(device, channel).code === "offline";
+}
+
+function sinceOf({ since, timeZone }: Away, nowMs: number): string {
+  return since === null ? t("state.offline") : sinceWhen(new Date(since).getTime(), nowMs, timeZone);
 }
