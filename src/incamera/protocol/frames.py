@@ -1,8 +1,9 @@
 """Binary headers in front of a chunk: one for the uplink, one for viewers. Big-endian, fixed size."""
 
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 FLAG_SYNC: Final = 0x01
 FLAG_BACKLOG: Final = 0x02  # uplink only: spooled, for the recorder, not live
@@ -20,8 +21,7 @@ class InvalidFrame(ValueError):
     """A binary message that no edge of ours would send."""
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFrame:
+class MediaFrame(msgspec.Struct, frozen=True, gc=False):
     """One chunk on its way up. `sequence` counts chunks of one span from 0 without holes.
 
     A sealed frame (`spool.open`) is a record of a spool file that only the server can open (`protocol.spool`):

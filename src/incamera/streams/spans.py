@@ -10,10 +10,10 @@ door, before any consumer sees them, until the edge has heard the new desired st
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from incamera.kit.clock import Clock
@@ -86,7 +86,7 @@ class Span:
         if not self._is_clamping:
             self._is_clamping = True
             log.warning("uplink.clock_ahead", channel_id=str(self.key.channel_id), stream=self.key.stream.value)
-        return replace(frame, wall_us=now_us)
+        return msgspec.structs.replace(frame, wall_us=now_us)
 
 
 class SpanTable:

@@ -11,7 +11,7 @@ What the recorder does not want any more is acknowledged all the same: the edge 
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -155,7 +155,7 @@ class SpoolIntake:
             self._count_as_durable(number, frame.sequence)  # the recorder has this chunk from before
         else:
             self._unacknowledged.append((frame.sequence, number))
-            self._writer.append(replace(frame, is_backlog=True, index=self.index))
+            self._writer.append(msgspec.structs.replace(frame, is_backlog=True, index=self.index))
 
     def _finish(self, number: int) -> None:
         """The close record is done with when the last chunk is."""

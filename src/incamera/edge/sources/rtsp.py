@@ -241,7 +241,8 @@ class _Connection(asyncio.Protocol):
             return
         if events:
             self._take(events)
-        self._flush()
+        if self._client.has_outgoing:
+            self._flush()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Either side hung up."""

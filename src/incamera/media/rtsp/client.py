@@ -118,6 +118,11 @@ class RtspClient:
         if self._session_id is not None:
             self._send("TEARDOWN", self._aggregate_url, lambda _: [TornDown()], is_optional=True)
 
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether `take_outgoing` would give something."""
+        return bool(self._outgoing)
+
     def take_outgoing(self) -> bytes:
         """The bytes to send now; empty when there are none."""
         data, self._outgoing = bytes(self._outgoing), bytearray()
