@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -152,14 +152,33 @@ def _has_gstreamer() -> bool:
     return subprocess.run([SYSTEM_PYTHON, "-c", check], capture_output=True, check=False).returncode == 0
 
 
-@pytest.fixture
-async def gstreamer_camera(tmp_path: Path) -> AsyncIterator[StartGstreamer]:
-    """`await gstreamer_camera("--digest", "me:secret", b_frames=2)` -> the URL of a real camera that plays a clip."""
+def _gstreamer_program() -> Path:
     program = shared_path("bench/gst_rtsp_source.py")
     if not _has_gstreamer():
         pytest.skip(
             "GStreamer's RTSP server for the system's Python (python3-gi, gir1.2-gst-rtsp-server-1.0) is absent"
         )
+    return program
+
+
+@contextmanager
+def running_gstreamer(clip: Path, *arguments: str) -> Iterator[str]:
+    """The same camera for tests that are not async: `with running_gstreamer(clip, "--audio", "alaw") as address:`."""
+    port = _free_port()
+    command = [SYSTEM_PYTHON, _gstreamer_program(), clip, "--port", str(port), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline(), "GStreamer's camera did not start"
+            yield f"rtsp://127.0.0.1:{port}/cam0"
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+async def gstreamer_camera(tmp_path: Path) -> AsyncIterator[StartGstreamer]:
+    """`await gstreamer_camera("--digest", "me:secret", b_frames=2)` -> the URL of a real camera that plays a clip."""
+    program = _gstreamer_program()
     running: list[asyncio.subprocess.Process] = []
 
     async def start(*arguments: str, b_frames: int = 0, clip: Path | None = None) -> str:
