@@ -6,7 +6,6 @@ Exit status: 0 stopped by SIGTERM or SIGINT, 1 with one clear sentence when a pe
 import argparse
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from typing import Final, Self
 import structlog
 
 from incamera import __version__
+from incamera.edge import logs
 from incamera.edge.confinement import Limits, close_descriptors, confine, python_paths
 from incamera.edge.courier import Courier, SpoolLimits
 from incamera.edge.decoder.processes import PictureDecoder, SoundEncoders
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs an edge until it is told to stop; the exit status."""
-    _set_up_logging()
+    logs.configure()
     try:
         options = EdgeOptions.parse(arguments)
         if options.is_confined:
@@ -216,17 +216,3 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
-
-
-def _set_up_logging() -> None:
-    """One line per event on standard error. Events carry ids and words, never addresses, names or secrets."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

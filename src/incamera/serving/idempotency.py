@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -133,6 +133,12 @@ class Idempotency:
             return
         try:
             body = await Request(scope, receive).body()
+        except ClientDisconnect:
+            return  # nobody is left to be told
+        except IncameraError as error:
+            await respond(error)(scope, receive, send)
+            return
+        try:
             claim = await self._claim(Request(scope), key, body)
         except IncameraError as error:
             await respond(error)(scope, receive, send)
