@@ -55,6 +55,21 @@ async def test_a_foreign_table_is_refused(database, statement) -> None:
             await db.execute(statement)
 
 
+@pytest.mark.parametrize(
+    "statement", [select(text("id FROM secret")), select(text("id")).select_from(text("secret")), text("SELECT 1")]
+)
+async def test_raw_sql_inside_a_statement_is_refused(database, statement) -> None:
+    async with open_session(database, "B4.live_view") as db:
+        with pytest.raises(RawSql):
+            await db.execute(statement)
+
+
+async def test_the_connection_behind_a_session_is_refused(database) -> None:
+    async with open_session(database, "B4.live_view") as db:
+        with pytest.raises(RawSql):
+            await db.connection()
+
+
 async def test_raw_sql_is_refused(database) -> None:
     async with open_session(database, "B4.live_view") as db:
         with pytest.raises(RawSql):

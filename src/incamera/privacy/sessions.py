@@ -83,10 +83,13 @@ class _BoundSession(Session):
             raise ReadOnlyRequest
         if mapper is not None:
             _check(purpose, _tables(mapper))
-        elif isinstance(clause, TextClause):
+        elif clause is None:  # `session.connection()`: what is said there nobody would see
             raise RawSql(purpose.activities)
-        elif clause is not None:
-            _check(purpose, [node for node in visitors.iterate(clause) if isinstance(node, Table)])
+        else:
+            nodes = list(visitors.iterate(clause))
+            if any(isinstance(node, TextClause) for node in nodes):
+                raise RawSql(purpose.activities)
+            _check(purpose, [node for node in nodes if isinstance(node, Table)])
         engine: Engine = self.info["engine"]
         return engine
 
