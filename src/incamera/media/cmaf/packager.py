@@ -36,30 +36,27 @@ class Packager:
 
     def push(self, sample: Sample) -> Chunk:
         """The chunk of one sample."""
-        return self.push_all((sample,))
+        return self._render(sample, 1, self._entry(sample), sample.data)
 
     def push_all(self, samples: Sequence[Sample]) -> Chunk:
         """One chunk of some samples that follow each other (audio frames); its times are those of the first."""
-        first = samples[0]
+        entries = b"".join(map(self._entry, samples))
+        return self._render(samples[0], len(samples), entries, b"".join([sample.data for sample in samples]))
+
+    def _entry(self, sample: Sample) -> bytes:
+        flags = _SYNC_FLAGS if sample.is_sync else _NON_SYNC_FLAGS
+        return _ENTRY.pack(self._duration, len(sample.data), flags, sample.composition_offset)
+
+    def _render(self, first: Sample, count: int, entries: bytes, media: bytes) -> Chunk:
         self._sequence += 1
-        entries = b"".join(
-            _ENTRY.pack(
-                self._duration,
-                len(sample.data),
-                _SYNC_FLAGS if sample.is_sync else _NON_SYNC_FLAGS,
-                sample.composition_offset,
-            )
-            for sample in samples
-        )
         moof_bytes = _HEAD.size + len(entries)
-        mdat_bytes = 8 + sum(len(sample.data) for sample in samples)
         head = _HEAD.pack(
             moof_bytes, b"moof",
             16, b"mfhd", 0, self._sequence & 0xFFFFFFFF,
             moof_bytes - 24, b"traf",
             16, b"tfhd", _TFHD_DEFAULT_BASE_IS_MOOF, self._track_id,
             20, b"tfdt", 0x01000000, first.decode_time,
-            20 + len(entries), b"trun", _TRUN_FLAGS, len(samples), moof_bytes + 8,
+            20 + len(entries), b"trun", _TRUN_FLAGS, count, moof_bytes + 8,
         )  # fmt: skip
-        data = b"".join((head, entries, mdat_bytes.to_bytes(4, "big"), b"mdat", *(sample.data for sample in samples)))
+        data = b"".join((head, entries, (8 + len(media)).to_bytes(4, "big"), b"mdat", media))
         return Chunk(first.decode_time, first.composition_offset, first.is_sync, data)
