@@ -28,14 +28,22 @@ async def test_the_owner_reads_one_log_of_live_and_past(server: Household) -> No
         past = [LoggedViewing(new_id(), zoe, channel, now - timedelta(hours=1), now - timedelta(minutes=30))]
         for kind, lines in (("live", live), ("playback", past)):
 
-            async def read(_db: object, channel_ids: object, limit: int, lines: list = lines) -> list[LoggedViewing]:
+            async def read(
+                _db: object, channel_ids: object, limit: int, before: object, lines: list = lines
+            ) -> list[LoggedViewing]:
                 assert channel_ids == (channel,)
-                return lines[:limit]
+                return [line for line in lines if before is None or (line.started_at, line.id) < before][:limit]
 
             activity = "B4.live_view" if kind == "live" else "B5.playback"
             server.services.viewings.add_source(ViewingSource(kind, activity, read))  # type: ignore[arg-type]
         log = (await owner.get(f"/api/v1/devices/{device['id']}/viewings")).json()["items"]
-        latest = (await owner.get(f"/api/v1/devices/{device['id']}/viewings?limit=1")).json()["items"]
+        pages, cursor = [], ""
+        while cursor is not None:
+            path = f"/api/v1/devices/{device['id']}/viewings?limit=1{cursor}"
+            page = (await owner.get(path)).json()
+            pages.append(page["items"])
+            cursor = f"&cursor={page['next']}" if page["next"] else None
+        refused = await owner.get(f"/api/v1/devices/{device['id']}/viewings?cursor=WyJhIiwiYiJd")
 
     assert [(line["kind"], line["viewer"], line["is_you"]) for line in log] == [
         ("live", "Max", False),
@@ -44,7 +52,8 @@ async def test_the_owner_reads_one_log_of_live_and_past(server: Household) -> No
     ]
     assert log[0]["ended_at"] is None, "still looking"
     assert log[1]["ended_at"] is not None
-    assert latest == log[:1]
+    assert pages == [[line] for line in log]
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_cursor")
 
 
 @pytest.mark.req("B0-02")

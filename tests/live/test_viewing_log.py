@@ -58,6 +58,25 @@ async def test_beginning_middle_and_end_are_written(database: Database, vault: V
     assert viewing.last_seen_at == NOON + timedelta(seconds=46), "to the second, rounded up"
 
 
+async def test_the_log_is_read_page_by_page(database: Database, vault: Vault, clock: MovableClock) -> None:
+    actor, channel_id = await an_actor(database, vault), new_id()
+    log = ViewingLog(database, vault, clock)
+    for seconds in (0, 0, 5):  # two began at the same moment
+        clock.move(seconds=seconds)
+        log.begin(actor, channel_id, "192.0.2.7")
+    await log.flush()
+
+    pages, before = [], None
+    async with open_session(database, "B4.live_view", writes=False) as db:
+        everything = await log.latest(db, [channel_id], 10)
+        while page := await log.latest(db, [channel_id], 1, before):
+            pages += page
+            before = (page[0].started_at, page[0].id)
+
+    assert pages == everything
+    assert len(pages) == 3
+
+
 async def test_what_could_not_be_written_is_kept(
     database: Database, vault: Vault, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 twenty seconds to answer, and on SQLite an open transaction keeps every other writer out.
 """
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -145,11 +146,16 @@ async def restore_device(device_id: UUID, db: Db, actor: CurrentActor, services:
 @router.get("/devices/{device_id}/viewings")
 @activity(*DEVICE_ACTIVITIES, "B4.live_view", "B5.playback")
 async def list_viewings(
-    device_id: UUID, db: Db, actor: CurrentActor, services: Services, limit: Limit = 100
+    device_id: UUID, db: Db, actor: CurrentActor, services: Services, cursor: Cursor = None, limit: Limit = 100
 ) -> ViewingList:
     """Who looked at this device, live or recorded, the latest first. For the owner only."""
-    lines = await services.viewings.latest(db, actor, device_id, limit)
-    return ViewingList(items=[ViewingView.of(line) for line in lines])
+    found = await services.viewings.latest(db, actor, device_id, limit + 1, _parse_viewing_cursor(cursor))
+    page = found[:limit]
+    following = None
+    if len(found) > limit:
+        last = page[-1].viewing
+        following = render_cursor(last.started_at.isoformat(), str(last.id))
+    return ViewingList(items=[ViewingView.of(line) for line in page], next=following)
 
 
 # --- channels ---------------------------------------------------------------------------------------------------------
@@ -278,6 +284,20 @@ def _channel_view(shown: ShownDevice, channel_id: UUID) -> ChannelView:
     channel = next(it for it in shown.channels if it.channel.id == channel_id)
     may_see_cover = shown.access.may(Permission.VIEW_RECORDINGS)
     return ChannelView.of(channel, is_owner=shown.access.is_owner, may_see_cover=may_see_cover)
+
+
+def _parse_viewing_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    match parse_cursor(cursor):
+        case (str(started_at), str(viewing_id)):
+            try:
+                moment = datetime.fromisoformat(started_at)
+                if moment.tzinfo is not None:
+                    return moment, UUID(viewing_id)
+            except ValueError as error:
+                raise InvalidCursor from error
+    raise InvalidCursor
 
 
 def _parse_device_cursor(cursor: str | None) -> UUID | None:

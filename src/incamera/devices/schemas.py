@@ -346,7 +346,7 @@ class ViewingView(BaseModel):
 
 class ViewingList(BaseModel):
     items: list[ViewingView]
-    next: str | None = Field(None, description="Always null: the log shows the latest lines.")
+    next: str | None = Field(None, description="Cursor of the following page; null at the end.")
 
 
 class EdgeView(BaseModel):

@@ -22,6 +22,9 @@ from incamera.storage.database import Database
 _STILL_LOOKING: Final = timedelta(seconds=75)  # the logs note every half minute that somebody still looks
 
 
+Place = tuple[datetime, UUID]  # of a line among all: when it began, and its id
+
+
 @dataclass(frozen=True, slots=True)
 class LoggedViewing:
     """A line of a viewing log, whichever feature keeps it: never with the viewer's address."""
@@ -35,11 +38,11 @@ class LoggedViewing:
 
 @dataclass(frozen=True, slots=True)
 class ViewingSource:
-    """`read(db, channel_ids, limit)` gives the latest lines; its session is opened for `activity`."""
+    """`read(db, channel_ids, limit, before)` gives the latest lines; its session is opened for `activity`."""
 
     kind: Literal["live", "playback"]
     activity: str
-    read: Callable[[AsyncSession, Sequence[UUID], int], Awaitable[Sequence[LoggedViewing]]]
+    read: Callable[[AsyncSession, Sequence[UUID], int, Place | None], Awaitable[Sequence[LoggedViewing]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,15 @@ class ViewingLogs:
         """From now on the log also shows what this source keeps."""
         self._sources.append(source)
 
-    async def latest(self, db: AsyncSession, actor: Actor, device_id: UUID, limit: int) -> list[NamedViewing]:
+    async def latest(
+        self, db: AsyncSession, actor: Actor, device_id: UUID, limit: int, before: Place | None = None
+    ) -> list[NamedViewing]:
         """Who looked at this device, live or past, the latest first. For its owner only: raises NotFound."""
         access = await access_device(db, actor, device_id, None, self._clock)
         if not access.is_owner:
             raise NotFound
         channel_ids = await repository.list_channel_ids(db, device_id)
-        found = [line for source in self._sources for line in await self._read(source, channel_ids, limit)]
+        found = [line for source in self._sources for line in await self._read(source, channel_ids, limit, before)]
         found.sort(key=lambda line: (line.started_at, line.id), reverse=True)
         names = await self._accounts.names([AccountId(line.account_id) for line in found[:limit]])
         return [
@@ -76,10 +81,12 @@ class ViewingLogs:
             for line in found[:limit]
         ]
 
-    async def _read(self, source: ViewingSource, channel_ids: Sequence[UUID], limit: int) -> list[Viewing]:
+    async def _read(
+        self, source: ViewingSource, channel_ids: Sequence[UUID], limit: int, before: Place | None
+    ) -> list[Viewing]:
         now = self._clock.now()
         async with open_session(self._database, source.activity, writes=False) as db:
-            lines = await source.read(db, channel_ids, limit)
+            lines = await source.read(db, channel_ids, limit, before)
         return [
             Viewing(
                 id=line.id,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.live.tables import LiveSessionRow
@@ -42,14 +42,18 @@ async def touch(db: AsyncSession, viewing_ids: Sequence[UUID], seen_at: datetime
         await db.execute(update(LiveSessionRow).where(LiveSessionRow.id.in_(some)).values(last_seen_at=seen_at))
 
 
-async def latest(db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> Sequence[LiveSessionRow]:
-    """The viewings of these channels that began last, newest first."""
+async def latest(
+    db: AsyncSession, channel_ids: Sequence[UUID], limit: int, before: tuple[datetime, UUID] | None = None
+) -> Sequence[LiveSessionRow]:
+    """The viewings of these channels that began last (before that one), newest first."""
     query = (
         select(LiveSessionRow)
         .where(LiveSessionRow.channel_id.in_(channel_ids))
         .order_by(LiveSessionRow.started_at.desc(), LiveSessionRow.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(tuple_(LiveSessionRow.started_at, LiveSessionRow.id) < before)
     return (await db.scalars(query)).all()
 
 

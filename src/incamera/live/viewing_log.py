@@ -91,9 +91,11 @@ class ViewingLog:
             if is_due:
                 self._touched_at = self._clock.monotonic()
 
-    async def latest(self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> Sequence[LoggedViewing]:
+    async def latest(
+        self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int, before: tuple[datetime, UUID] | None = None
+    ) -> Sequence[LoggedViewing]:
         """The latest viewings of these channels, newest first: a `devices.ViewingSource`, which asks the door."""
-        rows = await repository.latest(db, channel_ids, limit)
+        rows = await repository.latest(db, channel_ids, limit, before)
         return [LoggedViewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at) for row in rows]
 
     @activity(ACTIVITY)

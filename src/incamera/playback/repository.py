@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.playback.tables import PlaybackSessionRow
@@ -33,12 +33,16 @@ async def erase(db: AsyncSession, channel_ids: Sequence[UUID]) -> None:
     await db.execute(delete(PlaybackSessionRow).where(PlaybackSessionRow.channel_id.in_(channel_ids)))
 
 
-async def latest(db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> Sequence[PlaybackSessionRow]:
-    """The latest lines about these channels."""
+async def latest(
+    db: AsyncSession, channel_ids: Sequence[UUID], limit: int, before: tuple[datetime, UUID] | None = None
+) -> Sequence[PlaybackSessionRow]:
+    """The latest lines about these channels (before that one)."""
     query = (
         select(PlaybackSessionRow)
         .where(PlaybackSessionRow.channel_id.in_(channel_ids))
         .order_by(PlaybackSessionRow.started_at.desc(), PlaybackSessionRow.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(tuple_(PlaybackSessionRow.started_at, PlaybackSessionRow.id) < before)
     return (await db.scalars(query)).all()

@@ -1,6 +1,7 @@
 """The viewing log of recordings: who looked back at which channel, from when to when. The owner reads it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -73,7 +74,9 @@ class PlaybackLog:
         async with open_session(self._database, ACTIVITY) as db:
             await repository.erase(db, channel_ids)
 
-    async def latest(self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int) -> list[LoggedViewing]:
+    async def latest(
+        self, db: AsyncSession, channel_ids: Sequence[UUID], limit: int, before: tuple[datetime, UUID] | None = None
+    ) -> list[LoggedViewing]:
         """The latest viewings of these channels. The caller has asked the door whether this person may know."""
-        rows = await repository.latest(db, channel_ids, limit)
+        rows = await repository.latest(db, channel_ids, limit, before)
         return [LoggedViewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at) for row in rows]

@@ -1578,7 +1578,7 @@ export interface components {
             items: components["schemas"]["ViewingView"][];
             /**
              * Next
-             * @description Always null: the log shows the latest lines.
+             * @description Cursor of the following page; null at the end.
              */
             next?: string | null;
         };
@@ -2438,6 +2438,8 @@ export interface operations {
     list_viewings_api_v1_devices__device_id__viewings_get: {
         parameters: {
             query?: {
+                /** @description `next` of the page before. */
+                cursor?: string | null;
                 /** @description Most items on a page. */
                 limit?: number;
             };
