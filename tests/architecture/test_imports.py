@@ -18,7 +18,7 @@ FEATURES = frozenset(
 # The composition roots reach for routers, declarations and services; a command hands over to one module.
 # The public pages are the other half of the registry's renderers.
 TWINS = frozenset({("website", "privacy")})
-ROOTS = frozenset({"app.py", "cli.py", "maintenance.py"})
+ROOTS = frozenset({"app.py", "cli.py", "maintenance"})
 NETWORK = frozenset({"httpx2", "httpx", "requests", "aiohttp", "smtplib", "ftplib", "urllib.request", "http.client"})
 MEDIA_MAY_NOT = frozenset(
     {"asyncio", "socket", "threading", "time", "ssl", "subprocess", "selectors", "sqlite3", "multiprocessing", "os"}
