@@ -5,7 +5,6 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +18,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from incamera.access import Grant, Permission, give_grant, guard_device
 from incamera.accounts import Actor
 from incamera.accounts.dependencies import _current_actor
-from incamera.accounts.tables import AccountRow
 from incamera.kit.clock import SystemClock
 from incamera.kit.events import EventBus
 from incamera.kit.ids import new_id
@@ -32,6 +30,7 @@ from incamera.serving.problems import add_problem_handlers
 from incamera.storage.database import Database
 from incamera.storage.vault import Vault
 from incamera.streams import Hub, SocketPolicy, SocketServer, StreamKey
+from tests.support.accounts import add_account
 from tests.support.sockets import LastingSessions, Serving, StreamDouble, serving
 
 
@@ -138,26 +137,9 @@ class Household:
 
 
 async def _add_account(database: Database, vault: Vault) -> Actor:
-    account_id, now = new_id(), SystemClock().now()
-    await vault.create_account_key(account_id)
-    async with open_session(database, "B1a.register") as db:
-        db.add(an_account_row(account_id, now))
-    return Actor(account_id, new_id(), now + timedelta(hours=1))  # type: ignore[arg-type]
-
-
-def an_account_row(account_id: UUID, now: datetime) -> AccountRow:
-    """A row for foreign keys; nobody reads it."""
-    return AccountRow(
-        id=account_id,
-        email_tag=account_id.bytes * 2,
-        email=b"",
-        country=b"",
-        language="en",
-        password_hash="",
-        created_at=now,
-        age_ok_at=now,
-        age_notice_version="1",
-    )
+    actor = await add_account(database, SystemClock().now())
+    await vault.create_account_key(actor.account_id)
+    return actor
 
 
 @pytest.fixture

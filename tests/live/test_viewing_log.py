@@ -12,7 +12,7 @@ from incamera.live import ViewingLog, viewing_log
 from incamera.privacy import open_session
 from incamera.storage.database import Database
 from incamera.storage.vault import Vault
-from tests.live.conftest import an_account_row
+from tests.support.accounts import an_account_row
 from tests.support.clock import NOON, MovableClock
 
 

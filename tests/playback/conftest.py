@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from incamera.access import Grant, Permission, give_grant, guard_device
 from incamera.accounts import Actor
 from incamera.accounts.dependencies import _current_actor
-from incamera.accounts.tables import AccountRow
 from incamera.devices.model import RecordingPlan
 from incamera.kit.ids import new_id
 from incamera.live import LiveService
@@ -30,6 +29,7 @@ from incamera.protocol.frames import VIEWER_HEADER_BYTES, parse_viewer_header
 from incamera.recording import span
 from incamera.serving.problems import add_problem_handlers
 from incamera.streams import Hub, SocketPolicy, SocketServer
+from tests.support.accounts import add_account
 from tests.support.recordings import Studio, a_studio
 from tests.support.sockets import LastingSessions, Serving, serving
 
@@ -160,27 +160,6 @@ class Household:
         return grant
 
 
-async def _add_account(studio: Studio) -> Actor:
-    account_id, now = new_id(), studio.clock.now()
-    async with open_session(studio.database, "B1a.register") as db:
-        db.add(_account_row(account_id, now))
-    return Actor(account_id, new_id(), now + timedelta(hours=1))  # type: ignore[arg-type]
-
-
-def _account_row(account_id: UUID, now: datetime) -> AccountRow:
-    return AccountRow(
-        id=account_id,
-        email_tag=account_id.bytes * 2,
-        email=b"",
-        country=b"",
-        language="en",
-        password_hash="",
-        created_at=now,
-        age_ok_at=now,
-        age_notice_version="1",
-    )
-
-
 @pytest.fixture
 async def household(tmp_path: Path) -> AsyncIterator[Household]:
     async with a_studio(tmp_path) as studio:
@@ -195,7 +174,7 @@ async def household(tmp_path: Path) -> AsyncIterator[Household]:
         playback = PlaybackService(database=studio.database, recorder=studio.recorder, live=live, clock=studio.clock)
         sockets = SocketServer(SocketPolicy())
         sockets.add_route(PLAYBACK_PATH, playback.make_socket)
-        owner, friend = await _add_account(studio), await _add_account(studio)
+        owner, friend = [await add_account(studio.database, studio.clock.now()) for _ in range(2)]
         channel_id = await studio.channel(sound=True)
         plan: RecordingPlan = studio.channels.rules[channel_id]
         async with open_session(studio.database, "B3.device_add") as db:
