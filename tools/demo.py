@@ -5,6 +5,7 @@ to the server: it reaches them by address, with a password, like any others.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import re
@@ -135,7 +136,12 @@ class Children:
         log = self._folder / f"{name}.log"
         with log.open("ab") as file:
             process = subprocess.Popen(  # its own group: Ctrl-C reaches the demo alone, which stops them in order
-                [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=file, start_new_session=True
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # one thread here
             )
         self._processes[name] = process
         output, deadline = "", time.monotonic() + START_S
@@ -160,6 +166,11 @@ class Children:
                 assert process.stdout is not None
                 if select.select([process.stdout], [], [], 0)[0]:
                     os.read(process.stdout.fileno(), 65536)  # or its pipe would fill and block it
+
+
+def _end_with_parent() -> None:
+    """In the child: whoever kills the demo outright does not leave its parts running."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _set_up(url: str, token: str, notes: Notes) -> None:

@@ -54,6 +54,23 @@ def test_the_demo_starts_shows_cameras_stops_and_starts_again(tmp_path: Path) ->
     assert again == first, "the same account and the same devices"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
+def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(command(port, tmp_path), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as said:
+        assert said.readline().startswith("ready ")
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 3
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+
+
 def watch_demo(data: Path) -> tuple[str, list[str]]:
     """Starts it, signs in, waits until every camera sends, stops it; (password, device ids)."""
     with socket.create_server(("127.0.0.1", 0)) as free:
