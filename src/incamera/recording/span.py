@@ -241,13 +241,8 @@ class RecordingSpan:
             self._on_resend(self._wanted)
 
     async def _nap(self) -> None:
-        """Until somebody wakes it, or for FLUSH_S, rounded so that all spans wake at the same beats.
-
-        Then the writer thread wakes once for all of them, and warm code seals one after the other.
-        """
-        beat = round(asyncio.get_running_loop().time() / FLUSH_S + 1)
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(beat * FLUSH_S):
+            async with asyncio.timeout(FLUSH_S):
                 await self._wake.wait()
         self._wake.clear()
 
