@@ -11,7 +11,6 @@ import json
 import os
 import pkgutil
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -488,6 +487,7 @@ def figures_of(features: Features, media: SocketServer, directory: DataDirectory
             ("evicted_segments", "Segments erased early for want of room."): lambda: recorded.evicted_segments,
             ("damaged_stretches", "Stretches of recordings found unreadable."): lambda: recorded.damaged_stretches,
             ("failed_writes", "Writes of recordings that failed."): lambda: recorded.failed_writes,
+            ("clamped_times", "Chunks whose wall time lay in the future."): lambda: recorded.clamped_times,
         },
     )
 
@@ -629,16 +629,3 @@ def check_declarations(settings: Settings) -> list[str]:
     api = create_api()
     registry = make_registry(load_operator(privacy_file(settings)), api)
     return [str(problem) for problem in [*findings(registry), *check_everything(registry, api)]]
-
-
-def main(arguments: Sequence[str]) -> int:
-    """`python -m incamera.app openapi`, for the build of the web app."""
-    if list(arguments) != ["openapi"]:
-        print("usage: python -m incamera.app openapi", file=sys.stderr)  # noqa: T201
-        return 2
-    print(render_openapi())  # noqa: T201
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

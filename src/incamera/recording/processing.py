@@ -83,7 +83,7 @@ declare_symbol("job", "recording.housekeeping", "B5.record")
 declare_log_events(
     "B5.record",
     {
-        "recording.recovered": ("closed", "adopted", "removed", "missing"),
+        "recording.recovered": ("closed", "adopted", "removed", "missing", "erased_epochs"),
         "recording.damaged": ("channel_id", "stream"),
         "recording.epoch_erased": ("segments",),
         "recording.clock_ahead": ("channel_id",),

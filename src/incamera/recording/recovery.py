@@ -92,6 +92,7 @@ class Recovery:
                 adopted=report.adopted,
                 removed=report.removed,
                 missing=report.missing,
+                erased_epochs=report.erased_epochs,
             )
         return report
 
