@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ LANGUAGES = ("fr", "en")
 THEMES = ("light", "dark")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 START_S = 120
+RECORDED_S = 45  # so that the timeline has something to show
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     with running_demo() as demo, sync_playwright() as playwright:
+        time.sleep(RECORDED_S)
         environment: dict[str, str | float | bool] = {**browser_environment(executable)}
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS, env=environment)
         for shot in SHOTS:
@@ -133,16 +136,16 @@ def _stay(page: Page) -> None:
 def _camera(page: Page) -> None:
     page.click("a.pic >> nth=0")
     page.wait_for_selector(".lane")
-    page.wait_for_timeout(2500)
+    page.hover(".lane")  # the timeline's pictures come when somebody turns to it
+    page.wait_for_timeout(4000)
 
 
 def _past(page: Page) -> None:
     _camera(page)
-    for _ in range(4):
-        page.get_by_role("button", name=re.compile("Zoom in on the timeline|Agrandir la frise")).click()
     page.get_by_role("slider").focus()
     page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(2500)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(3000)
 
 
 def _open(path: str) -> Callable[[Page], None]:

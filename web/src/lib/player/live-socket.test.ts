@@ -184,3 +184,53 @@ test("a run message is parsed once for its listener", async () => {
 
   expect(events).toEqual([{ kind: "run", run }]);
 });
+
+const runMessage = { type: "run", handle: 7, run: "run-1", codec: "avc1.640028", timescale: 90_000, init: "AA==", wall_start_us: 0, decode_start: 0, width: 1280, height: 720, gap: null };
+
+async function watching(live: LiveSocket): Promise<{ close(): void }> {
+  const subscription = live.subscribe("door", "main", () => undefined);
+  await settle();
+  const socket = sockets[0]!;
+  socket.accept();
+  socket.say({ type: "opened", ticket: "door-main-1", handle: 7, channel: "door", stream: "main" });
+  socket.say(runMessage);
+  for (const isSync of [true, false, true, false]) socket.onmessage?.({ data: frameBytes(aFrame({ isSync })) });
+  return subscription;
+}
+
+test("who subscribes to what was just let go of has its pictures since the last sync sample, without the server", async () => {
+  const live = aSocket();
+  const tile = await watching(live);
+  tile.close();
+  const events: LiveEvent[] = [];
+  live.subscribe("door", "main", (event) => events.push(event));
+  await settle();
+
+  expect(events.map((event) => (event.kind === "frame" ? event.frame.isSync : event.kind))).toEqual(["run", true, false]);
+  expect(asked).toHaveLength(1);
+  sockets[0]!.onmessage?.({ data: frameBytes(aFrame({ isSync: false })) });
+  expect(events).toHaveLength(4);
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(sockets[0]!.sent).toEqual([{ open: "door-main-1" }]);
+});
+
+test("what nobody takes over is closed after a second", async () => {
+  const live = aSocket();
+  const tile = await watching(live);
+  tile.close();
+
+  await vi.advanceTimersByTimeAsync(1100);
+
+  expect(sockets[0]!.sent.at(-1)).toEqual({ close: 7 });
+});
+
+test("a camera that went off line is not taken over: the server says how it is", async () => {
+  const live = aSocket();
+  const tile = await watching(live);
+  sockets[0]!.say({ type: "state", handle: 7, state: "offline", fault: "unreachable" });
+  tile.close();
+  live.subscribe("door", "main", () => undefined);
+  await settle();
+
+  expect(sockets[0]!.sent.slice(1)).toEqual([{ close: 7 }, { open: "door-main-2" }]);
+});

@@ -6,6 +6,9 @@
  *     ▲                                        │
  *     └────────── nobody subscribed for 10 s ──┘
  *
+ * Going from the wall to a camera asks for what is already coming: a stream stays for a second after it was let go, with the
+ * pictures since its last sync sample, and whoever subscribes to it again has a picture at once, without ticket or server.
+ *
  * Tickets are short-lived and single-use, so each (re)connect asks for a new batch: all streams of one channel in one
  * request, requested while the socket is still opening.
  */
@@ -55,9 +58,17 @@ interface Entry {
   ticket: string | null;
   /** Closed or refused for good: not asked for again on a reconnect. */
   isOver: boolean;
+  run: Run | null;
+  /** What a late joiner needs: the frames from the last sync sample on. */
+  recent: MediaFrame[];
+  /** Let go of, and not yet closed on the server. */
+  leaving: ReturnType<typeof setTimeout> | undefined;
 }
 
 const IDLE_CLOSE_MS = 10_000;
+const LINGER_MS = 1000;
+/** About ten seconds; a stream with longer GOPs is joined through the server. */
+const MOST_RECENT = 300;
 
 export class LiveSocket {
   private readonly entries = new Set<Entry>();
@@ -76,9 +87,10 @@ export class LiveSocket {
   /** Asks for one stream of a channel; it ends any earlier subscription of the same stream on this page. */
   subscribe(channelId: string, stream: string, listener: (event: LiveEvent) => void): Subscription {
     for (const other of this.entries) if (other.channelId === channelId && other.stream === stream) this.drop(other);
-    const entry: Entry = { channelId, stream, listener, handle: null, ticket: null, isOver: false };
+    const entry: Entry = { channelId, stream, listener, handle: null, ticket: null, isOver: false, run: null, recent: [], leaving: undefined };
     this.entries.add(entry);
     clearTimeout(this.idleTimer);
+    this.takeOver(entry);
     this.connect();
     this.planBatch();
     return { close: () => this.drop(entry) };
@@ -101,7 +113,7 @@ export class LiveSocket {
     this.socket = null;
     socket?.close();
     this.entries.clear();
-    this.byHandle.clear();
+    this.forgetHandles();
     this.byTicket.clear();
   }
 
@@ -109,13 +121,46 @@ export class LiveSocket {
     if (!this.entries.delete(entry)) return;
     entry.isOver = true;
     if (entry.handle !== null && this.byHandle.get(entry.handle) === entry) {
-      this.byHandle.delete(entry.handle);
-      this.send({ close: entry.handle });
+      entry.leaving = setTimeout(() => this.leave(entry), LINGER_MS);
     }
     if (this.entries.size === 0) {
       clearTimeout(this.idleTimer);
       this.idleTimer = setTimeout(() => this.close(), IDLE_CLOSE_MS);
     }
+  }
+
+  /** Goes on with a stream that was just let go of, if it has a picture to start with. */
+  private takeOver(entry: Entry): void {
+    for (const [handle, before] of this.byHandle) {
+      const isSame = before.leaving !== undefined && before.channelId === entry.channelId && before.stream === entry.stream;
+      if (!isSame) continue;
+      if (!before.run || before.recent.length === 0) {
+        this.leave(before); // first closed, then opened anew: the server gives both the same handle
+        return;
+      }
+      clearTimeout(before.leaving);
+      const { run, recent } = before;
+      Object.assign(entry, { handle, ticket: before.ticket, run, recent });
+      this.byHandle.set(handle, entry);
+      queueMicrotask(() => {
+        if (entry.isOver || entry.run !== run) return;
+        entry.listener({ kind: "run", run });
+        for (const frame of recent) entry.listener({ kind: "frame", frame });
+      });
+      return;
+    }
+  }
+
+  private leave(entry: Entry): void {
+    clearTimeout(entry.leaving);
+    if (entry.handle === null || this.byHandle.get(entry.handle) !== entry) return;
+    this.byHandle.delete(entry.handle);
+    this.send({ close: entry.handle });
+  }
+
+  private forgetHandles(): void {
+    for (const entry of this.byHandle.values()) clearTimeout(entry.leaving);
+    this.byHandle.clear();
   }
 
   private connect(): void {
@@ -134,7 +179,7 @@ export class LiveSocket {
 
   private lost(): void {
     this.socket = null;
-    this.byHandle.clear();
+    this.forgetHandles();
     this.byTicket.clear();
     for (const entry of this.entries) {
       entry.handle = null;
@@ -207,7 +252,10 @@ export class LiveSocket {
       return;
     }
     const frame = parseFrame(data);
-    this.byHandle.get(frame.handle)?.listener({ kind: "frame", frame });
+    const entry = this.byHandle.get(frame.handle);
+    if (!entry) return;
+    keepRecent(entry, frame);
+    if (!entry.isOver) entry.listener({ kind: "frame", frame });
   }
 
   private receiveMessage(message: ServerMessage): void {
@@ -240,17 +288,36 @@ export class LiveSocket {
   private dispatch(handle: number, message: ServerMessage): void {
     const entry = this.byHandle.get(handle);
     if (!entry) return;
-    if (message.type === "run") entry.listener({ kind: "run", run: message.run });
-    else if (message.type === "state") entry.listener({ kind: "state", state: message.state, fault: message.fault });
+    if (message.type === "run") this.startRun(entry, message.run);
+    else if (message.type === "state") this.changeState(entry, message.state, message.fault);
     else if (message.type === "stopped") this.stopped(entry, message.reason);
+  }
+
+  private changeState(entry: Entry, state: string, fault: string | null): void {
+    entry.recent = []; // whoever joins now shall be told by the server
+    if (!entry.isOver) entry.listener({ kind: "state", state, fault });
+  }
+
+  private startRun(entry: Entry, run: Run): void {
+    entry.run = run;
+    entry.recent = [];
+    if (!entry.isOver) entry.listener({ kind: "run", run });
   }
 
   private stopped(entry: Entry, reason: StopReason): void {
     if (entry.handle !== null) this.byHandle.delete(entry.handle);
+    clearTimeout(entry.leaving);
     entry.handle = null;
     entry.ticket = null;
+    if (entry.isOver) return; // let go of meanwhile
     // A server that stops comes back; everything else was decided and is not asked for again.
     entry.isOver = reason !== "server_stopping";
     entry.listener({ kind: "stopped", reason });
   }
+}
+
+function keepRecent(entry: Entry, frame: MediaFrame): void {
+  if (frame.isSync) entry.recent = [frame];
+  else if (entry.recent.length > 0 && entry.recent.length < MOST_RECENT) entry.recent.push(frame);
+  else entry.recent = [];
 }
