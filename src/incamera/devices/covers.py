@@ -25,6 +25,7 @@ from incamera.devices.jpeg import NotAJpeg, strip_metadata
 from incamera.devices.model import past_moment
 from incamera.devices.processing import DEVICE_ACTIVITIES
 from incamera.devices.repository import CoverTurn, StoredCover
+from incamera.devices.service import Viewers
 from incamera.kit.clock import Clock
 from incamera.kit.errors import IncameraError
 from incamera.kit.events import EventBus
@@ -48,12 +49,6 @@ class Snapshots(Protocol):
     def is_connected(self, edge_id: UUID) -> bool: ...
 
     async def snapshot(self, edge_id: UUID, channel_id: UUID) -> SnapshotResult: ...
-
-
-class Viewers(Protocol):
-    """Of `streams.Hub`, what covers need."""
-
-    def viewer_count(self, channel_id: UUID) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Uplinks(Protocol):
 
 
 class Viewers(Protocol):
-    """Of `streams.Hub`, what devices need."""
+    """Of `streams.Hub`, what devices and covers need."""
 
     def viewer_count(self, channel_id: UUID) -> int: ...
 
