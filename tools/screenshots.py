@@ -28,6 +28,7 @@ LANGUAGES = ("fr", "en")
 THEMES = ("light", "dark")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 START_S = 120
+PATIENCE_MS = 60_000
 RECORDED_S = 45  # so that the timeline has something to show
 
 
@@ -133,6 +134,16 @@ def _stay(page: Page) -> None:
     page.wait_for_timeout(300)
 
 
+def _wall(page: Page) -> None:
+    # Every camera sends and every picture moves: on a busy machine a simulated one may be away for some seconds.
+    page.wait_for_function(
+        """() => document.querySelectorAll(".state.off").length === 0
+             && document.querySelectorAll("a.pic video.shown").length === document.querySelectorAll("a.pic").length""",
+        timeout=PATIENCE_MS,
+    )
+    page.wait_for_timeout(1000)
+
+
 def _camera(page: Page) -> None:
     page.click("a.pic >> nth=0")
     page.wait_for_selector(".lane")
@@ -176,7 +187,7 @@ def _find(pattern: str, text: str) -> str:
 
 SHOTS = (
     Shot("sign-in", _stay, is_signed_in=False),
-    Shot("wall", _stay),
+    Shot("wall", _wall),
     Shot("camera", _camera),
     Shot("past", _past),
     Shot("add", _open("/add")),
