@@ -68,7 +68,8 @@ class Notes:
 
 def main() -> int:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored; not so here
+        signal.signal(number, _interrupt)
     try:
         folder = _prepare(arguments.data)
         _check_port(arguments.port)
