@@ -1,11 +1,15 @@
 """From desired state to chunks at the server: live, record, off; lost, slow and half-open lines; restarts."""
 
 import asyncio
+import time
+from typing import Final
 
 from incamera.protocol.messages import CameraState, CameraStatus, GapCause, StreamKind, StreamMode
 from tests.edge.conftest import RunningEdge
 from tests.support.unit_source import Camera
 from tests.support.uplink_server import UplinkServer
+
+CLOCK_TOLERANCE_US: Final = 50_000  # between this process and what the edge makes of the pings
 
 
 async def test_recording_starts_at_once_and_sends_live(edge: RunningEdge, server: UplinkServer) -> None:
@@ -38,6 +42,38 @@ async def test_live_sends_nothing_until_somebody_watches(edge: RunningEdge, serv
     [span] = server.spans_of()
     assert span.frames[0].is_sync, "the current GOP comes first, so that the first picture is there at once"
     assert not server.missing_pictures()
+
+
+async def test_recording_keeps_nothing_from_before_it_was_chosen(edge: RunningEdge, server: UplinkServer) -> None:
+    server.want(StreamMode.LIVE)
+    await edge.start()
+    await server.until(lambda: any(status.state is CameraState.ONLINE for status in server.said(CameraStatus)))
+    await asyncio.sleep(0.3)  # a GOP lies in memory now
+    chosen_us = time.time_ns() // 1000
+
+    server.want(StreamMode.RECORD)
+    await server.until(lambda: len(server.chunks()) >= 10)
+
+    [span] = server.spans_of()
+    assert span.frames[0].is_sync
+    assert span.frames[0].wall_us >= chosen_us - CLOCK_TOLERANCE_US
+
+
+async def test_who_watches_sees_on_when_recording_begins(edge: RunningEdge, server: UplinkServer) -> None:
+    server.want(StreamMode.LIVE, is_watched=True)
+    await edge.start()
+    await server.until(lambda: len(server.chunks()) >= 15)
+    chosen_us = time.time_ns() // 1000
+
+    server.want(StreamMode.RECORD, is_watched=True)
+    await server.until(lambda: len(server.spans_of()) == 2 and len(server.spans_of()[1].frames) >= 10)
+
+    watched, recorded = server.spans_of()
+    assert watched.closed is not None
+    assert recorded.frames[0].is_sync
+    assert recorded.frames[0].wall_us >= chosen_us - CLOCK_TOLERANCE_US
+    assert recorded.opened.gap_cause is GapCause.STARTED
+    assert not server.missing_pictures(), "no picture is lost between the two"
 
 
 async def test_off_lets_the_camera_go(edge: RunningEdge, server: UplinkServer, camera: Camera) -> None:

@@ -2,7 +2,8 @@
 
     off      nothing is kept
     live     the current GOP stays in memory; while somebody watches, a span starts with it and goes on from there
-    record   a span is always open; chunks go to the courier, which sends or spools them
+    record   a span is always open; chunks go to the courier, which sends or spools them. It begins with the first sync
+             sample after the choice: what the camera saw before is not kept. Who watches meanwhile goes on watching
 
 A new span begins at a sync sample: with a new run, when the line can take pictures live again after it could not, and
 in a long break of the line once a minute, so that what waits can be dropped by whole spans.
@@ -89,18 +90,18 @@ class Lane:
 
     def apply(self, mode: StreamMode, *, is_watched: bool, epoch: int) -> None:
         """The desired state of this stream; takes effect at once."""
-        if mode is not self._mode or epoch != self._epoch:
-            self._close(GapCause.TURNED_OFF)
+        is_same_owner = epoch == self._epoch
+        if mode is not self._mode or not is_same_owner:
+            # Who watches when recording is turned on sees on: `_record` ends the span for them at the sync sample.
+            if not (is_same_owner and mode is StreamMode.RECORD and self._mode is StreamMode.LIVE):
+                self._close(GapCause.TURNED_OFF)
             self._next_cause = GapCause.STARTED
             self._is_resuming = True
-        if epoch != self._epoch or mode is StreamMode.OFF:
+        if not is_same_owner or mode is not StreamMode.LIVE:
             self._gop.clear()
         self._mode, self._is_watched, self._epoch = mode, is_watched, epoch
         self._not_before_s = 0.0
-        if mode is StreamMode.RECORD and self._gop.chunks:
-            self._open_with_gop(is_recorded=True)
-            self._gop.clear()
-        elif mode is StreamMode.LIVE:
+        if mode is StreamMode.LIVE:
             self._apply_watched()
 
     def begin_run(self, run: Run) -> None:
@@ -129,9 +130,13 @@ class Lane:
 
     def _record(self, chunk: OutChunk) -> None:
         span = self._current_span()
-        if chunk.is_sync and span is not None and self._is_time_for_another(span):
-            self._close(self._courier.last_trouble)
-            span = None
+        if chunk.is_sync and span is not None:
+            if not span.is_recorded:
+                self._close(GapCause.TURNED_OFF)
+                span = None
+            elif self._is_time_for_another(span):
+                self._close(self._courier.last_trouble)
+                span = None
         if span is None:
             if not chunk.is_sync or chunk.arrived_s < self._not_before_s:
                 return
@@ -158,13 +163,13 @@ class Lane:
         if span is not None:
             self._courier.append(span, chunk)
         elif chunk.is_sync and chunk.arrived_s >= self._not_before_s and self._courier.can_send_live:
-            self._open_with_gop(is_recorded=False)
+            self._show_gop()
 
     def _apply_watched(self) -> None:
         if not self._is_watched:
             self._close(GapCause.TURNED_OFF)
         elif self._current_span() is None and self._gop.chunks and self._courier.can_send_live:
-            self._open_with_gop(is_recorded=False)
+            self._show_gop()
 
     # --- spans ------------------------------------------------------------------------------------------------------
 
@@ -180,8 +185,8 @@ class Lane:
             self._next_cause = GapCause.SPOOL_FULL
         return None
 
-    def _open_with_gop(self, *, is_recorded: bool) -> None:
-        span = self._open(self._gop.chunks[0].decode_time, is_recorded=is_recorded)
+    def _show_gop(self) -> None:
+        span = self._open(self._gop.chunks[0].decode_time, is_recorded=False)
         if span is not None:
             for chunk in self._gop.chunks:
                 self._courier.append(span, chunk)
