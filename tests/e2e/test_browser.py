@@ -425,6 +425,17 @@ def test_wall_shows_every_camera_without_scrolling(watched: Home) -> None:
         )
 
 
+def test_controls_leave_the_picture_alone_when_nobody_moves(watched: Home) -> None:
+    with open_page(watched.browser, watched.server.url) as page:
+        _open_camera(page)
+        controls = page.locator("figure .ctl")
+        expect(controls).to_have_css("opacity", "1")
+        expect(controls).to_have_css("opacity", "0", timeout=8_000)
+        page.get_by_role("figure").hover(force=True)
+        page.mouse.move(400, 300)
+        expect(controls).to_have_css("opacity", "1")
+
+
 def test_timeline_shows_pictures_when_somebody_turns_to_it(watched: Home) -> None:
     _wait_until_recorded(watched, 12)
     with open_page(watched.browser, watched.server.url) as page:
