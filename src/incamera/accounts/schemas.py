@@ -1,19 +1,16 @@
 """Wire types of accounts."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from incamera.accounts.model import Account, SessionInfo
 from incamera.kit.names import NAME_PATTERN, parse_name
+from incamera.privacy import RequestBody, personal_field
 
 Language = Literal["fr", "en"]
-
-
-def _personal(address: str, **schema: str) -> dict[str, Any]:
-    return {"x-personal-data": address, **schema}
 
 
 Email = Annotated[
@@ -23,7 +20,7 @@ Email = Annotated[
         max_length=254,
         description="E-mail address.",
         examples=["zoe@example.org"],
-        json_schema_extra=_personal("B1a.register/email", format="email"),
+        json_schema_extra=personal_field("B1a.register/email", format="email"),
     ),
 ]
 Nickname = Annotated[
@@ -32,7 +29,7 @@ Nickname = Annotated[
         min_length=1,
         max_length=64,
         description="What others see instead of the e-mail address.",
-        json_schema_extra=_personal("B1a.register/nickname", pattern=NAME_PATTERN),
+        json_schema_extra=personal_field("B1a.register/nickname", pattern=NAME_PATTERN),
     ),
     AfterValidator(parse_name),
 ]
@@ -42,26 +39,21 @@ Password = Annotated[
         min_length=1,
         max_length=512,
         description="10 to 128 characters, compared in Unicode NFC. Never returned.",
-        json_schema_extra=_personal("B1a.register/password_hash"),
+        json_schema_extra=personal_field("B1a.register/password_hash"),
     ),
 ]
 
 
-class Request(BaseModel):
-    """Base of request bodies: an unknown field is an error, not a silent loss."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class SignInRequest(Request):
+class SignInRequest(RequestBody):
     email: Annotated[
-        str, Field(max_length=512, description="E-mail address.", json_schema_extra=_personal("B1a.register/email"))
+        str,
+        Field(max_length=512, description="E-mail address.", json_schema_extra=personal_field("B1a.register/email")),
     ]
     password: Password
     remember: bool = Field(False, description="Stay signed in for 30 days on this terminal.")
 
 
-class SetupRequest(Request):
+class SetupRequest(RequestBody):
     token: str = Field(min_length=20, max_length=128, description="The part after # of the link the server printed.")
     email: Email
     password: Password
@@ -71,12 +63,12 @@ class SetupRequest(Request):
         max_length=2,
         description="ISO 3166-1 code of two letters.",
         examples=["FR"],
-        json_schema_extra=_personal("B1a.register/country", pattern="^[A-Za-z]{2}$"),
+        json_schema_extra=personal_field("B1a.register/country", pattern="^[A-Za-z]{2}$"),
     )
     language: Language = Field(description="Language of the account, and of the notice that was shown.")
     age_ok: bool = Field(
         description="The person states to be old enough in their country.",
-        json_schema_extra=_personal("C.age_check/age_statement"),
+        json_schema_extra=personal_field("C.age_check/age_statement"),
     )
 
 
@@ -84,24 +76,24 @@ class SetupState(BaseModel):
     needed: bool = Field(description="Nobody owns this server yet.")
 
 
-class AccountChange(Request):
+class AccountChange(RequestBody):
     """Only the fields that are present change."""
 
     nickname: Nickname | None = None
     language: Language | None = None
 
 
-class PasswordChange(Request):
+class PasswordChange(RequestBody):
     current_password: Password
     new_password: Password
 
 
 class AccountView(BaseModel):
     id: UUID
-    email: str = Field(json_schema_extra=_personal("B1a.register/email"))
-    nickname: str | None = Field(json_schema_extra=_personal("B1a.register/nickname"))
-    country: str = Field(json_schema_extra=_personal("B1a.register/country"))
-    language: str = Field(json_schema_extra=_personal("B1a.register/language"))
+    email: str = Field(json_schema_extra=personal_field("B1a.register/email"))
+    nickname: str | None = Field(json_schema_extra=personal_field("B1a.register/nickname"))
+    country: str = Field(json_schema_extra=personal_field("B1a.register/country"))
+    language: str = Field(json_schema_extra=personal_field("B1a.register/language"))
 
     @classmethod
     def of(cls, account: Account) -> "AccountView":
@@ -133,9 +125,10 @@ class SessionView(BaseModel):
     is_current: bool
     is_remembered: bool
     terminal: str = Field(description="Both of the next two, to be read by a person.")
-    os_family: str = Field(json_schema_extra=_personal("B2.login_terminal/os_family"))
+    os_family: str = Field(json_schema_extra=personal_field("B2.login_terminal/os_family"))
     model_class: str = Field(
-        description="phone, tablet, computer or other", json_schema_extra=_personal("B2.login_terminal/model_class")
+        description="phone, tablet, computer or other",
+        json_schema_extra=personal_field("B2.login_terminal/model_class"),
     )
     signed_in_at: datetime
     last_used_at: datetime

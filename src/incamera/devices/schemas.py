@@ -2,10 +2,10 @@
 
 from base64 import b64encode
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from incamera.access import Permission
 from incamera.devices.edges import Invitation
@@ -13,12 +13,8 @@ from incamera.devices.model import MAX_CHANNELS, Condition, DeviceKind, Edge, Pl
 from incamera.devices.service import ShownChannel, ShownDevice, picture_of
 from incamera.devices.viewings import NamedViewing
 from incamera.kit.names import NAME_PATTERN, parse_name
+from incamera.privacy import RequestBody, personal_field
 from incamera.protocol.messages import ProbeResult, StreamMode
-
-
-def _personal(address: str, **schema: str) -> dict[str, Any]:
-    return {"x-personal-data": address, **schema}
-
 
 Name = Annotated[
     str,
@@ -26,7 +22,7 @@ Name = Annotated[
         min_length=1,
         max_length=64,
         description="1 to 64 characters of any script; no control or direction characters.",
-        json_schema_extra=_personal("B7.name_cover/name", pattern=NAME_PATTERN),
+        json_schema_extra=personal_field("B7.name_cover/name", pattern=NAME_PATTERN),
     ),
     AfterValidator(parse_name),
 ]
@@ -38,7 +34,7 @@ Address = Annotated[
         description="rtsp:// address. A user name and password inside it are taken out and kept sealed.",
         examples=["rtsp://192.168.1.20/stream1"],
         # Said here, checked by CameraLogin: its errors tell a person what is wrong with the address.
-        json_schema_extra=_personal("B6.activate_config/device_ip", pattern="^rtsp://[^\\s#]+$", format="uri"),
+        json_schema_extra=personal_field("B6.activate_config/device_ip", pattern="^rtsp://[^\\s#]+$", format="uri"),
     ),
 ]
 Username = Annotated[
@@ -46,7 +42,7 @@ Username = Annotated[
     Field(
         max_length=128,
         description="User name on the camera. Never returned.",
-        json_schema_extra=_personal("B3.device_add/device_username"),
+        json_schema_extra=personal_field("B3.device_add/device_username"),
     ),
 ]
 Password = Annotated[
@@ -54,7 +50,7 @@ Password = Annotated[
     Field(
         max_length=128,
         description="Password on the camera. Never returned.",
-        json_schema_extra=_personal("B3.device_add/device_password"),
+        json_schema_extra=personal_field("B3.device_add/device_password"),
     ),
 ]
 TimeZone = Annotated[
@@ -63,18 +59,12 @@ TimeZone = Annotated[
         max_length=64,
         description="IANA time zone of the place where the device stands.",
         examples=["Europe/Paris"],
-        json_schema_extra=_personal("B3.device_add/time_zone"),
+        json_schema_extra=personal_field("B3.device_add/time_zone"),
     ),
 ]
 
 
-class Body(BaseModel):
-    """Base of request bodies: an unknown field is an error, not a silent loss."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class PrivacyCardBody(Body):
+class PrivacyCardBody(RequestBody):
     """What the owner states about the people a camera sees. Captured is nothing without it."""
 
     purpose: Annotated[
@@ -83,7 +73,7 @@ class PrivacyCardBody(Body):
             min_length=1,
             max_length=300,
             description="What the camera is for, in the owner's words.",
-            json_schema_extra=_personal("B0.people_in_view/privacy_card", pattern=NAME_PATTERN),
+            json_schema_extra=personal_field("B0.people_in_view/privacy_card", pattern=NAME_PATTERN),
         ),
         AfterValidator(parse_name),
     ]
@@ -106,7 +96,7 @@ class PrivacyCardBody(Body):
         )
 
 
-class SourceBody(Body):
+class SourceBody(RequestBody):
     """Where a camera is and what to say there."""
 
     address: Address
@@ -115,7 +105,7 @@ class SourceBody(Body):
     password: Password | None = None
 
 
-class ProbeBody(Body):
+class ProbeBody(RequestBody):
     address: Address
     username: Username | None = None
     password: Password | None = None
@@ -132,7 +122,7 @@ class ProbeView(BaseModel):
     height: int
     picture: str | None = Field(
         description="A data: URL of a JPEG, or null when only the picture could not be decoded.",
-        json_schema_extra=_personal("B6.activate_config/test_picture"),
+        json_schema_extra=personal_field("B6.activate_config/test_picture"),
     )
 
     @classmethod
@@ -151,7 +141,7 @@ class NewChannelBody(SourceBody):
     name: Name
 
 
-class AddDeviceBody(Body):
+class AddDeviceBody(RequestBody):
     """A camera or doorbell has one channel; a recorder one per input."""
 
     kind: DeviceKind
@@ -166,7 +156,7 @@ class AddDeviceBody(Body):
     serial: Annotated[str, Field(max_length=64), AfterValidator(parse_name)] | None = None
 
 
-class DeviceChange(Body):
+class DeviceChange(RequestBody):
     """Only the fields that are present change."""
 
     name: Name | None = None
@@ -174,7 +164,7 @@ class DeviceChange(Body):
     edge_id: UUID | None = None
 
 
-class ChannelChange(Body):
+class ChannelChange(RequestBody):
     """Only the fields that are present change. `mode` and `sound` need the privacy card."""
 
     name: Name | None = None
@@ -204,7 +194,7 @@ class ChannelView(BaseModel):
 
     id: UUID
     number: int
-    name: str = Field(json_schema_extra=_personal("B7.name_cover/name"))
+    name: str = Field(json_schema_extra=personal_field("B7.name_cover/name"))
     mode: StreamMode
     sound: bool
     has_sub: bool
@@ -216,9 +206,9 @@ class ChannelView(BaseModel):
     keep: str = Field(description="How long recordings are kept (ISO 8601).")
     keep_ceiling: str = Field(description="The longest that may be chosen.")
     watching: int = Field(description="How many people watch it live now.")
-    state: ConditionView = Field(json_schema_extra=_personal("B6.online_status/status"))
+    state: ConditionView = Field(json_schema_extra=personal_field("B6.online_status/status"))
     address: str | None = Field(
-        description="Host only, for the owner only.", json_schema_extra=_personal("B6.activate_config/device_ip")
+        description="Host only, for the owner only.", json_schema_extra=personal_field("B6.activate_config/device_ip")
     )
 
     @classmethod
@@ -255,18 +245,18 @@ class DeviceView(BaseModel):
 
     id: UUID
     kind: DeviceKind
-    name: str = Field(json_schema_extra=_personal("B7.name_cover/name"))
-    model: str | None = Field(json_schema_extra=_personal("B3.device_add/model"))
+    name: str = Field(json_schema_extra=personal_field("B7.name_cover/name"))
+    model: str | None = Field(json_schema_extra=personal_field("B3.device_add/model"))
     serial: str | None = Field(
-        description="For the owner only.", json_schema_extra=_personal("B3.device_add/device_serial")
+        description="For the owner only.", json_schema_extra=personal_field("B3.device_add/device_serial")
     )
-    time_zone: str = Field(json_schema_extra=_personal("B3.device_add/time_zone"))
+    time_zone: str = Field(json_schema_extra=personal_field("B3.device_add/time_zone"))
     address: str | None = Field(
-        description="Host only, for the owner only.", json_schema_extra=_personal("B6.activate_config/device_ip")
+        description="Host only, for the owner only.", json_schema_extra=personal_field("B6.activate_config/device_ip")
     )
-    state: ConditionView = Field(json_schema_extra=_personal("B6.online_status/status"))
+    state: ConditionView = Field(json_schema_extra=personal_field("B6.online_status/status"))
     registered_at: datetime
-    privacy_card: PrivacyCardBody | None = Field(json_schema_extra=_personal("B0.people_in_view/privacy_card"))
+    privacy_card: PrivacyCardBody | None = Field(json_schema_extra=personal_field("B0.people_in_view/privacy_card"))
     sign_url: str | None = Field(description="Page for the people in view, to print as a QR code.")
     channels: list[ChannelView]
     is_owner: bool
@@ -312,7 +302,7 @@ class Removed(BaseModel):
 class StateList(BaseModel):
     """What was told of a channel over the last day."""
 
-    items: list[ConditionView] = Field(json_schema_extra=_personal("B6.online_status/status_change"))
+    items: list[ConditionView] = Field(json_schema_extra=personal_field("B6.online_status/status_change"))
     next: str | None = Field(None, description="Always null: a day fits on one page.")
 
 
@@ -323,7 +313,7 @@ class ViewingView(BaseModel):
     channel_id: UUID
     viewer: str | None = Field(
         description="Nickname or e-mail address; null: a deleted account.",
-        json_schema_extra=_personal("B1a.register/nickname"),
+        json_schema_extra=personal_field("B1a.register/nickname"),
     )
     is_you: bool
     kind: Literal["live", "playback"]
@@ -354,7 +344,7 @@ class EdgeView(BaseModel):
 
     id: UUID
     name: str | None = Field(
-        description="null: the local edge.", json_schema_extra=_personal("B6.activate_config/edge")
+        description="null: the local edge.", json_schema_extra=personal_field("B6.activate_config/edge")
     )
     is_local: bool
     online: bool
@@ -382,14 +372,14 @@ class EdgeList(BaseModel):
     next: str | None = Field(None, description="Always null: edges fit on one page.")
 
 
-class InviteBody(Body):
+class InviteBody(RequestBody):
     name: Annotated[
         str,
         Field(
             min_length=1,
             max_length=64,
             description="What to call the edge.",
-            json_schema_extra=_personal("B6.activate_config/edge", pattern=NAME_PATTERN),
+            json_schema_extra=personal_field("B6.activate_config/edge", pattern=NAME_PATTERN),
         ),
         AfterValidator(parse_name),
     ]

@@ -6,13 +6,14 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from incamera.live.tickets import Audience
+from incamera.privacy import RequestBody
 from incamera.protocol.messages import StreamKind
 
 
-class TicketRequest(BaseModel):
+class TicketRequest(RequestBody):
     """`{"for": "live", "streams": ["main", "audio"]}`"""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     audience: Audience = Field(alias="for", description="Which socket the tickets are for.")
     streams: Annotated[list[StreamKind], Field(min_length=1, max_length=3)]

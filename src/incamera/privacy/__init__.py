@@ -41,6 +41,7 @@ from incamera.privacy.schema import (
     Text,
 )
 from incamera.privacy.sessions import Db, after_commit, commit_now, guard_database, open_session, purpose
+from incamera.privacy.wire import RequestBody, personal_field
 
 __all__ = [
     "CONSENT",
@@ -62,6 +63,7 @@ __all__ = [
     "Purpose",
     "Recipient",
     "Registry",
+    "RequestBody",
     "RetentionEngine",
     "RetentionRule",
     "RetentionTarget",
@@ -82,5 +84,6 @@ __all__ = [
     "not_personal",
     "open_session",
     "personal",
+    "personal_field",
     "purpose",
 ]
