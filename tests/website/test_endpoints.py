@@ -170,6 +170,15 @@ async def test_well_known_files(client) -> None:
     assert "WS /media/live" in routes
 
 
+async def test_search_engines_are_shown_the_notice_only(client) -> None:
+    robots = (await client.get("/robots.txt")).text.splitlines()
+    assert robots[0] == "User-agent: *"
+    assert robots[-1] == "Disallow: /"
+    for line in robots[1:-1]:
+        path = line.removeprefix("Allow: ").removesuffix("$")
+        assert "<h1" in (await client.get(path)).text
+
+
 @pytest.mark.slow
 def test_figures_are_for_who_is_signed_in_and_contacts_are_in_clear_nowhere(tmp_path) -> None:
     with running_server(tmp_path, edge=False) as server, httpx2.Client(base_url=server.url) as stranger:

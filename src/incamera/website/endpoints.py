@@ -122,6 +122,15 @@ async def get_security_contact(request: Request, registry: KnownRegistry) -> Res
     return PlainTextResponse("\n".join(lines) + "\n")
 
 
+@router.get("/robots.txt", response_class=PlainTextResponse)
+@_PUBLIC
+async def get_robots() -> Response:
+    """Search engines may list the notice and nothing else: a home's cameras are no search result (RFC 9309)."""
+    allowed = ("/privacy$", *(f"/{language}/privacy$" for language in LANGUAGES))
+    lines = ("User-agent: *", *(f"Allow: {path}" for path in allowed), "Disallow: /")
+    return PlainTextResponse("\n".join(lines) + "\n")
+
+
 @router.get("/privacy/evidence", response_class=HTMLResponse)
 @activity("B2.login_terminal")
 async def get_evidence(
