@@ -11,6 +11,7 @@ run: the same bytes appended to plain files, one `writev` and `fdatasync` a seco
 import asyncio
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -45,7 +46,7 @@ def run(options: Sequence[str]) -> Report:
     report.add("ack_p50_ms", statistics.median(acks), "ms")
     report.add("ack_max_ms", max(acks), "ms")
     peer = [Figure("cpu_ms_per_camera_second", round(plain_ms - idle_ms, 4), "ms")]
-    report.peers.append(Peer("plain append", f"Python {os.sys.version_info[0]}.{os.sys.version_info[1]}", peer))
+    report.peers.append(Peer("plain append", f"Python {sys.version_info[0]}.{sys.version_info[1]}", peer))
     report.notes.append(f"{cameras} cameras, {seconds} s; feeding alone cost {idle_ms:.3f} ms per camera and second")
     return report
 

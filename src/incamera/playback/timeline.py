@@ -84,10 +84,10 @@ class TimelineReader:
         self, index: TimelineIndex, from_us: int, to_us: int, tolerance_us: int
     ) -> dict[StreamKind, list[Stretch]]:
         runs = {}
+        stored = await index.islands(from_us, to_us, tolerance_us)
         for stream in StreamKind:
-            stored = await index.islands(stream, from_us, to_us, tolerance_us)
             written = self._being_written(index.channel_id, stream)
-            stretches = [Stretch(*island) for island in stored]
+            stretches = [Stretch(*island) for island in stored.get(stream, ())]
             stretches += [Stretch(it.started_us, it.ended_us, it.gap_cause) for it in written]
             if stretches:
                 runs[stream] = merge(stretches, tolerance_us)

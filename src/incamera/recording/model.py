@@ -19,6 +19,7 @@ LONGEST_SEGMENT_US: Final = 120 * SECOND_US  # closes here in any case
 SEGMENT_HOLE_US: Final = 5 * SECOND_US  # more time than this between two chunks: a new segment
 CONTINUOUS_US: Final = 2 * SECOND_US  # less than this between two segments is no gap (a run ends at 2 s)
 FUTURE_US: Final = 2 * SECOND_US  # wall times further ahead are clamped
+UNKNOWN_US: Final = (1 << 62) - 1  # of `missing_us`: nobody knows, so the timeline looks
 
 
 class SegmentState(StrEnum):
@@ -48,6 +49,8 @@ class Segment:
     end_cause: GapCause | None  # why its span ended, if it is the span's last
     is_protected: bool = False
     damaged_us: tuple[int, int] | None = None  # the stretch that no longer opens
+    # At most so much is missing just before it in its stream; may be more than is true, never less.
+    missing_us: int = UNKNOWN_US
 
     @property
     def channel_id(self) -> UUID:

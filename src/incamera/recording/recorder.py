@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -29,7 +29,15 @@ from incamera.recording.archive import Archive, verify
 from incamera.recording.erasure import Eraser
 from incamera.recording.errors import MediaFolderUnusable
 from incamera.recording.events import RecordingDamaged
-from incamera.recording.model import SECOND_US, ChannelRule, ChannelRules, Segment, SegmentState, segment_path
+from incamera.recording.model import (
+    SECOND_US,
+    UNKNOWN_US,
+    ChannelRule,
+    ChannelRules,
+    Segment,
+    SegmentState,
+    segment_path,
+)
 from incamera.recording.recovery import PARTS, Recovery, RecoveryReport
 from incamera.recording.retention import MediaRetention
 from incamera.recording.room import Room
@@ -240,6 +248,9 @@ class Recorder:
         """Part of `SpanIndex`."""
         self._require_retention()
         async with open_session(self._database, "B5.record") as db:
+            if segment.missing_us == UNKNOWN_US:  # the first of its span
+                before_us = await repository.missing_before(db, segment.channel_id, segment.stream, segment.started_us)
+                segment = replace(segment, missing_us=before_us)
             await repository.add(db, segment)
 
     async def closed(self, segment: Segment) -> None:

@@ -26,6 +26,7 @@ from incamera.kit.clock import Clock
 from incamera.protocol.frames import MediaFrame
 from incamera.protocol.messages import GapCause, StreamOpen
 from incamera.recording.model import (
+    UNKNOWN_US,
     OpenShape,
     Segment,
     SegmentState,
@@ -162,6 +163,7 @@ class RecordingSpan:
         self._end_cause: GapCause | None = None
         self._gap_cause = opened.gap_cause
         self._last_frame_s = tools.clock.monotonic()
+        self._stored_until_us: int | None = None  # end of the last closed segment
         self.current: OpenSegment | None = None
         self.hour: HourRef | None = None  # of the last segment, also between two
 
@@ -310,6 +312,7 @@ class RecordingSpan:
             size_bytes=0,
             gap_cause=self._gap_cause,
             end_cause=None,
+            missing_us=UNKNOWN_US if self._stored_until_us is None else max(0, wall_us - self._stored_until_us),
         )
 
     def _new_file(self, segment: Segment, key: ScopeKey, first_sequence: int) -> SegmentFile:
@@ -392,6 +395,7 @@ class RecordingSpan:
             else:
                 await self._close_file(current, cause)
         except Exception as error:  # noqa: BLE001 - recovery closes the file later
+            self._stored_until_us = None
             self._tools.complain(error)
             self._tools.index.unfinished(current.segment)
 
@@ -405,6 +409,7 @@ class RecordingSpan:
             end_cause=cause,
         )
         await self._tools.index.closed(done)
+        self._stored_until_us = done.ended_us
 
     async def _failed(self, error: Exception) -> None:
         """A write, sync or commit failed: let go of the segment, make room if that is what is missing, try again."""

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, literal_column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from incamera.privacy import not_personal, personal
+from incamera.recording.model import CONTINUOUS_US, UNKNOWN_US
 from incamera.storage.database import Base
 
 _INDEX = personal("B5.record/recording_index")
@@ -38,6 +39,7 @@ class SegmentRow(Base):
     is_protected: Mapped[bool] = mapped_column(default=False, info=not_personal("whether a full disk spares it"))
     damaged_from_us: Mapped[int | None] = mapped_column(BigInteger, info=not_personal("which bytes no longer open"))
     damaged_to_us: Mapped[int | None] = mapped_column(BigInteger, info=not_personal("which bytes no longer open"))
+    missing_us: Mapped[int] = mapped_column(BigInteger, default=UNKNOWN_US, info=_INDEX)
 
 
 # The timeline is answered from this index alone (measured with a million rows: docs/design/segments.md).
@@ -49,6 +51,16 @@ Index(
     SegmentRow.ended_us,
     SegmentRow.gap_cause,
     SegmentRow.end_cause,
+)
+# The few segments that something may be missing before: what a month looks like is read from these.
+may_begin = SegmentRow.missing_us > literal_column(str(CONTINUOUS_US))  # a parameter would hide the index
+Index(
+    "ix_segment_break",
+    SegmentRow.channel_id,
+    SegmentRow.started_us,
+    SegmentRow.missing_us,
+    sqlite_where=may_begin,
+    postgresql_where=may_begin,
 )
 Index("ix_segment_hour", SegmentRow.channel_id, SegmentRow.hour, SegmentRow.started_us)
 Index("ix_segment_epoch", SegmentRow.device_id, SegmentRow.epoch)

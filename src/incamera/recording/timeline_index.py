@@ -16,9 +16,9 @@ class TimelineIndex:
     def __init__(self, db: AsyncSession, channel_id: UUID) -> None:
         self._db, self.channel_id = db, channel_id
 
-    async def islands(self, stream: StreamKind, from_us: int, to_us: int, tolerance_us: int) -> list[Island]:
+    async def islands(self, from_us: int, to_us: int, tolerance_us: int) -> dict[StreamKind, list[Island]]:
         """See `repository.islands`."""
-        return await repository.islands(self._db, self.channel_id, stream, from_us, to_us, tolerance_us)
+        return await repository.islands(self._db, self.channel_id, from_us, to_us, tolerance_us)
 
     async def bounds(self) -> tuple[int, int] | None:
         """Start of the oldest and end of the newest segment."""

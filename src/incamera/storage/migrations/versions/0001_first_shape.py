@@ -138,9 +138,17 @@ def upgrade() -> None:
         sa.Column("is_protected", sa.Boolean(), nullable=False),
         sa.Column("damaged_from_us", sa.BigInteger(), nullable=True),
         sa.Column("damaged_to_us", sa.BigInteger(), nullable=True),
+        sa.Column("missing_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
     )
     with op.batch_alter_table("segment", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_segment_break",
+            ["channel_id", "started_us", "missing_us"],
+            unique=False,
+            sqlite_where=sa.text("missing_us > 2000000"),
+            postgresql_where=sa.text("missing_us > 2000000"),
+        )
         batch_op.create_index(
             "ix_segment_damaged",
             ["channel_id", "damaged_from_us"],
@@ -558,6 +566,11 @@ def downgrade() -> None:
             "ix_segment_damaged",
             sqlite_where=sa.text("damaged_from_us IS NOT NULL"),
             postgresql_where=sa.text("damaged_from_us IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_segment_break",
+            sqlite_where=sa.text("missing_us > 2000000"),
+            postgresql_where=sa.text("missing_us > 2000000"),
         )
 
     op.drop_table("segment")
