@@ -2,12 +2,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import ColumnElement, select, text
+from sqlalchemy.dialects import sqlite
 
 from incamera.privacy import open_session
 from incamera.protocol.messages import GapCause, StreamKind
 from incamera.recording import repository
 from incamera.recording.model import UNKNOWN_US
-from tests.support.database import KINDS
+from incamera.recording.tables import IS_EVICTABLE, IS_OPEN, MAY_BEGIN, SegmentRow
+from tests.support.database import KINDS, open_database
 from tests.support.recordings import PICTURE_US, Studio, a_studio, record_once
 
 SECOND_US = 1_000_000
@@ -88,3 +91,19 @@ async def test_a_backlog_that_fills_a_gap_closes_it_on_the_timeline(studio: Stud
     assert [(it.started_us, it.ended_us) for it in found[StreamKind.MAIN]] == [
         (start, start + 60 * SECOND_US - PICTURE_US)
     ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "index"),
+    [(IS_OPEN, "ix_segment_open"), (IS_EVICTABLE, "ix_segment_evictable"), (MAY_BEGIN, "ix_segment_break")],
+)
+async def test_partial_indexes_are_found(tmp_path: Path, condition: ColumnElement[bool], index: str) -> None:
+    """A condition that no longer matches its index word for word reads every row there is."""
+    async with open_database("sqlite", tmp_path) as database, database.transaction() as db:
+        query = select(SegmentRow.id).where(condition).order_by(SegmentRow.started_us)
+        asked = str(query.compile(dialect=sqlite.dialect()))
+        if index == "ix_segment_break":
+            asked = asked.replace("WHERE", "WHERE channel_id = '' AND ")
+        plan = " ".join(row[3] for row in await db.execute(text(f"EXPLAIN QUERY PLAN {asked}")))
+
+    assert index in plan

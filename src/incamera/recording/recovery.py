@@ -43,6 +43,7 @@ from incamera.storage.vault import KeyDestroyed, ScopeKey, Vault
 log = structlog.get_logger(__name__)
 
 PARTS: Final = 256  # subfolders of the media folder
+_IDS_PER_ROUND: Final = 20_000
 _LAST_HOUR: Final = (1 << 31) - 1  # later than any
 
 
@@ -83,8 +84,8 @@ class Recovery:
         await self._refuse_empty_folder(len(left_open))
         for segment in left_open:
             await self.recover(segment, report)
-        for part in range(PARTS):  # a part at a time: a million ids at once would cost 200 MB
-            await self._reconcile(part, report)
+        for parts in await self._rounds():
+            await self._reconcile(parts, report)
         if report != RecoveryReport():
             log.info(
                 "recording.recovered",
@@ -129,10 +130,18 @@ class Recovery:
         if is_empty and segments > left_open:
             raise MediaFolderEmpty(self._folder, segments)
 
-    async def _reconcile(self, part: int, report: RecoveryReport) -> None:
-        on_disk = set(await self._writer.run(lambda: list(list_segments(self._folder, part))))
+    async def _rounds(self) -> list[range]:
+        """Subfolders to compare at once: all of a small archive, few of a large one (a million ids cost 200 MB)."""
         async with open_session(self._database, "B5.record", writes=False) as db:
-            known = await repository.ids_between(db, UUID(int=part << 120), UUID(int=(part << 120) + (1 << 120) - 1))
+            segments, _ = await repository.totals(db)
+        width = max(1, min(PARTS, PARTS * _IDS_PER_ROUND // max(1, segments)))
+        return [range(first, min(PARTS, first + width)) for first in range(0, PARTS, width)]
+
+    async def _reconcile(self, parts: range, report: RecoveryReport) -> None:
+        on_disk = set(await self._writer.run(lambda: list(list_segments(self._folder, parts))))
+        first, last = UUID(int=parts.start << 120), UUID(int=(parts.stop << 120) - 1)
+        async with open_session(self._database, "B5.record", writes=False) as db:
+            known = await repository.ids_between(db, first, last)
         for segment_id in on_disk - known:
             await self._adopt(segment_id, report)
         for segment_id in known - on_disk:
@@ -170,9 +179,9 @@ class Recovery:
             await repository.save(db, segment)
 
 
-def list_segments(folder: Path, part: int | None = None) -> Generator[UUID, None, None]:
-    """Ids of the segment files whose id begins with this byte, or of all; whatever else lies there is left alone."""
-    for number in range(PARTS) if part is None else (part,):
+def list_segments(folder: Path, parts: range = range(PARTS)) -> Generator[UUID, None, None]:
+    """Ids of the segment files whose id begins with one of these bytes; whatever else lies there is left alone."""
+    for number in parts:
         with suppress(FileNotFoundError), os.scandir(folder / f"{number:02x}") as entries:
             for entry in entries:
                 with suppress(ValueError):

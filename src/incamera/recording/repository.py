@@ -17,7 +17,7 @@ from incamera.recording.model import (
     SegmentState,
     cause_of_gap,
 )
-from incamera.recording.tables import SegmentRow
+from incamera.recording.tables import IS_EVICTABLE, IS_OPEN, SegmentRow
 from incamera.storage.vault import EpochRef, HourRef
 
 _BATCH: Final = 200  # tuples per statement; SQLite takes 32,766 variables
@@ -101,7 +101,7 @@ async def ids_between(db: AsyncSession, first: UUID, last: UUID) -> set[UUID]:
 
 
 async def list_open(db: AsyncSession) -> list[Segment]:
-    rows = await db.scalars(select(SegmentRow).where(SegmentRow.state == SegmentState.OPEN))
+    rows = await db.scalars(select(SegmentRow).where(IS_OPEN))
     return [_segment(row) for row in rows]
 
 
@@ -236,7 +236,7 @@ def _make_edges() -> Any:
 
 
 def _make_breaks() -> Any:
-    """Per segment that much may be missing before: stream, start, cause, end of what is before it, and why that ended."""
+    """Per segment that may follow on a gap: stream, start, cause, end of the one before it, and why that ended."""
     begun, before, last = aliased(SegmentRow), aliased(SegmentRow), aliased(SegmentRow)
     found = (
         select(
@@ -252,7 +252,7 @@ def _make_breaks() -> Any:
             begun.channel_id == _CHANNEL,
             begun.started_us > _FROM - REACH_US,
             begun.started_us < _TO,
-            begun.missing_us > literal_column(str(CONTINUOUS_US)),
+            begun.missing_us > literal_column(str(CONTINUOUS_US)),  # as MAY_BEGIN
             begun.missing_us > bindparam("tolerance_us", type_=BigInteger),
         )
         .subquery()
@@ -365,12 +365,7 @@ async def epochs(db: AsyncSession) -> list[EpochRef]:
 
 async def oldest_evictable(db: AsyncSession, limit: int) -> list[Segment]:
     """Closed segments that nothing protects, oldest first."""
-    query = (
-        select(SegmentRow)
-        .where(SegmentRow.state == SegmentState.CLOSED, SegmentRow.is_protected.is_(False))
-        .order_by(SegmentRow.started_us)
-        .limit(limit)
-    )
+    query = select(SegmentRow).where(IS_EVICTABLE).order_by(SegmentRow.started_us).limit(limit)
     return [_segment(row) for row in await db.scalars(query)]
 
 

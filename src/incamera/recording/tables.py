@@ -1,8 +1,9 @@
 """The index of recordings: one row per segment. Ids and times only; what was recorded lies in the sealed file."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, literal_column
+from sqlalchemy import BigInteger, ColumnElement, Index, literal_column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from incamera.privacy import not_personal, personal
@@ -28,7 +29,7 @@ class SegmentRow(Base):
     run_id: Mapped[UUID] = mapped_column(info=not_personal("random id of a run"))
     span_id: Mapped[UUID] = mapped_column(info=not_personal("random id of a span"))
     state: Mapped[str] = mapped_column(info=not_personal("whether the file is complete"))
-    started_us: Mapped[int] = mapped_column(BigInteger, index=True, info=_INDEX)
+    started_us: Mapped[int] = mapped_column(BigInteger, info=_INDEX)
     ended_us: Mapped[int] = mapped_column(BigInteger, info=_INDEX)
     first_sequence: Mapped[int] = mapped_column(BigInteger, info=not_personal("counts chunks of a span"))
     next_sequence: Mapped[int] = mapped_column(BigInteger, info=not_personal("counts chunks of a span"))
@@ -52,26 +53,24 @@ Index(
     SegmentRow.gap_cause,
     SegmentRow.end_cause,
 )
+# Conditions of partial indexes stand in figures here and in the statements: behind a parameter no planner finds them.
+MAY_BEGIN = SegmentRow.missing_us > literal_column(str(CONTINUOUS_US))
+IS_OPEN = SegmentRow.state == literal_column("'open'")
+IS_EVICTABLE: ColumnElement[Any] = literal_column("state = 'closed' AND NOT is_protected")  # not typed: no "= 1" behind
+IS_DAMAGED = SegmentRow.damaged_from_us.is_not(None)
+
+
+def _index(name: str, *columns: Any, where: Any) -> None:
+    Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
 # The few segments that something may be missing before: what a month looks like is read from these.
-may_begin = SegmentRow.missing_us > literal_column(str(CONTINUOUS_US))  # a parameter would hide the index
-Index(
-    "ix_segment_break",
-    SegmentRow.channel_id,
-    SegmentRow.started_us,
-    SegmentRow.missing_us,
-    sqlite_where=may_begin,
-    postgresql_where=may_begin,
-)
+_index("ix_segment_break", SegmentRow.channel_id, SegmentRow.started_us, SegmentRow.missing_us, where=MAY_BEGIN)
 Index("ix_segment_hour", SegmentRow.channel_id, SegmentRow.hour, SegmentRow.started_us)
 Index("ix_segment_epoch", SegmentRow.device_id, SegmentRow.epoch)
 Index("ix_segment_span", SegmentRow.span_id, SegmentRow.next_sequence)
-_is_open = SegmentRow.state == "open"
-Index("ix_segment_open", SegmentRow.state, sqlite_where=_is_open, postgresql_where=_is_open)
-_is_damaged = SegmentRow.damaged_from_us.is_not(None)
-Index(
-    "ix_segment_damaged",
-    SegmentRow.channel_id,
-    SegmentRow.damaged_from_us,
-    sqlite_where=_is_damaged,
-    postgresql_where=_is_damaged,
-)
+_index("ix_segment_open", SegmentRow.state, where=IS_OPEN)
+_index("ix_segment_damaged", SegmentRow.channel_id, SegmentRow.damaged_from_us, where=IS_DAMAGED)
+# There is no plain index by time: PostgreSQL prefers it to the timeline's for "the first of this channel from ..." and
+# then reads a hundred thousand rows of the others (measured: 160 ms instead of 5).
+_index("ix_segment_evictable", SegmentRow.started_us, where=IS_EVICTABLE)

@@ -157,6 +157,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("damaged_from_us IS NOT NULL"),
         )
         batch_op.create_index("ix_segment_epoch", ["device_id", "epoch"], unique=False)
+        batch_op.create_index(
+            "ix_segment_evictable",
+            ["started_us"],
+            unique=False,
+            sqlite_where=sa.text("state = 'closed' AND NOT is_protected"),
+            postgresql_where=sa.text("state = 'closed' AND NOT is_protected"),
+        )
         batch_op.create_index("ix_segment_hour", ["channel_id", "hour", "started_us"], unique=False)
         batch_op.create_index(
             "ix_segment_open",
@@ -166,7 +173,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'open'"),
         )
         batch_op.create_index("ix_segment_span", ["span_id", "next_sequence"], unique=False)
-        batch_op.create_index(batch_op.f("ix_segment_started_us"), ["started_us"], unique=False)
         batch_op.create_index(
             "ix_segment_timeline",
             ["channel_id", "stream", "started_us", "ended_us", "gap_cause", "end_cause"],
@@ -555,12 +561,16 @@ def downgrade() -> None:
     op.drop_table("setup_link")
     with op.batch_alter_table("segment", schema=None) as batch_op:
         batch_op.drop_index("ix_segment_timeline")
-        batch_op.drop_index(batch_op.f("ix_segment_started_us"))
         batch_op.drop_index("ix_segment_span")
         batch_op.drop_index(
             "ix_segment_open", sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'")
         )
         batch_op.drop_index("ix_segment_hour")
+        batch_op.drop_index(
+            "ix_segment_evictable",
+            sqlite_where=sa.text("state = 'closed' AND NOT is_protected"),
+            postgresql_where=sa.text("state = 'closed' AND NOT is_protected"),
+        )
         batch_op.drop_index("ix_segment_epoch")
         batch_op.drop_index(
             "ix_segment_damaged",
