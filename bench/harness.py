@@ -4,10 +4,12 @@ Everything that takes long to make (the clip, a peer's packages) stays in `.dev/
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -148,6 +150,21 @@ def _wait_for(process: "subprocess.Popen[str]", ready: str, log: Any) -> str:
 def python(module: str, *arguments: str) -> list[str]:
     """The command line of one of our modules."""
     return [sys.executable, "-m", module, *arguments]
+
+
+def viewers_program() -> Path:
+    """`viewers.c`, compiled once; raises BenchError where there is no C compiler."""
+    source = ROOT / "bench" / "viewers.c"
+    program = CACHE / f"viewers-{hashlib.sha256(source.read_bytes()).hexdigest()[:8]}"
+    if not program.exists():
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        if compiler is None:
+            raise BenchError("a thousand viewers are played by bench/viewers.c: install a C compiler (gcc)")
+        CACHE.mkdir(parents=True, exist_ok=True)
+        fresh = program.with_suffix(".new")
+        subprocess.run([compiler, "-O2", "-o", str(fresh), str(source)], check=True)
+        fresh.rename(program)
+    return program
 
 
 @contextlib.contextmanager
