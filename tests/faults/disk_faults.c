@@ -42,6 +42,7 @@ struct control { /* the same layout in shim.py */
     uint32_t stalled; /* how many are waiting just now */
     int64_t clock_offset_ns;
     char only[64]; /* and only on paths that contain this */
+    uint64_t kill; /* at this call, counted likewise, the process is killed whatever the action is; 0 never */
 };
 
 struct entry { /* of the log, followed by path, other path, data */
@@ -124,6 +125,8 @@ static enum action judge(enum operation operation, const char *path) {
     if (!(control->operations >> operation & 1) || !strstr(path, control->only))
         return NOTHING;
     uint64_t number = atomic_fetch_add(&control->calls, 1) + 1;
+    if (number == control->kill)
+        die();
     if (!control->action || number < control->first || number > control->last)
         return NOTHING;
     atomic_fetch_add(&control->hits, 1);

@@ -79,7 +79,7 @@ async def check(home: Path, notes: list[str]) -> None:
     acked = acknowledged(notes)
     async with open_studio(home) as studio:
         next_sequence = await SlowCamera(studio).open()
-        note(f"acked {next_sequence - 1}")  # what the edge is told it need not send again
+        note(f"acked {next_sequence - 1}")  # what the edge is told that it need not send again
         await studio.recorder.stop()
         await studio.start_recorder()
         assert next_sequence > acked, f"{acked} was acknowledged, and {next_sequence} is wanted"

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 import pytest
 
 SOURCE: Final = Path(__file__).with_name("disk_faults.c")
-_CONTROL: Final = struct.Struct("=QQQQIIiIq64s")
+_CONTROL: Final = struct.Struct("=QQQQIIiIq64sQ")
 _ENTRY: Final = struct.Struct("=IIIiQQQ")
 _NEVER: Final = (1 << 64) - 1
 
@@ -115,16 +115,22 @@ class Shim:
         operations: tuple[Operation, ...] = CHANGES,
         error: int = 0,
         only: str = "",
+        kill: int = 0,
     ) -> None:
-        """Acts on calls `first` to `last` (just one by default, -1: all that follow), counted from now."""
+        """Acts on calls `first` to `last` (just one by default, -1: all that follow), counted from now.
+
+        At call `kill` the process dies, so that it can be killed after something failed.
+        """
         end = first if last is None else _NEVER if last < 0 else last
         mask = sum(1 << operation for operation in operations)
         clock = self._fields()[8]
-        self._shared[: _CONTROL.size] = _CONTROL.pack(0, 0, first, end, mask, action, error, 0, clock, only.encode())
+        fields = (0, 0, first, end, mask, action, error, 0, clock, only.encode(), kill)
+        self._shared[: _CONTROL.size] = _CONTROL.pack(*fields)
 
     def heal(self) -> None:
         """Nothing fails any more; what was stalled goes on."""
         self._shared[36:40] = struct.pack("=I", Action.NOTHING)
+        self._shared[120:128] = struct.pack("=Q", 0)
 
     def move_clock(self, seconds: float) -> None:
         """How far the wall clock of the programs is off."""

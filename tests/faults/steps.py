@@ -23,11 +23,11 @@ import tempfile
 import traceback
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
-from tests.faults.shim import Action, Done, Operation, Shim, a_shim, attach
+from tests.faults.shim import CHANGES, Action, Done, Operation, Shim, a_shim, attach
 
 _ACT_LIMIT_S: Final = 30.0
 
@@ -52,6 +52,7 @@ class Break:
     operations: tuple[Operation, ...] = ()
     only: str = ""
     last: int | None = None
+    kill: int = 0
 
 
 @dataclass
@@ -73,23 +74,41 @@ class Stepper:
     process: "subprocess.Popen[str]"
     shim: Shim
     work: Path
-    steps: int = field(default=0)
 
     def run(self, broken: Break) -> Outcome:
+        order = [
+            broken.action,
+            broken.step,
+            broken.error,
+            list(broken.operations),
+            broken.only,
+            broken.last,
+            broken.kill,
+        ]
+        calls, hits, signal_number, problem, notes = self._ask({"act": order})
+        return Outcome(broken, calls, hits, signal_number, problem, notes)
+
+    def check(self, notes: Sequence[str]) -> str:
+        """Checks the home as it lies there now against these promises; what is wrong with it."""
+        return str(self._ask({"check": list(notes)}))
+
+    def _ask(self, question: dict[str, Any]) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        order = [broken.action, broken.step, broken.error, list(broken.operations), broken.only, broken.last]
-        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, "the process that forks has died"
-        calls, hits, signal_number, problem, notes = json.loads(line)
-        self.steps += 1
-        return Outcome(broken, calls, hits, signal_number, problem, notes)
+        return json.loads(line)
 
     def operations(self) -> list[Done]:
         """What the last run did to its disk, recovery included."""
         return self.shim.operations()
+
+    @property
+    def home(self) -> Path:
+        """What is broken."""
+        return self.work / "home"
 
     @property
     def template(self) -> Path:
@@ -152,18 +171,45 @@ def _serve(name: str, work: Path) -> None:
     shutil.copytree(home, template)
     gc.freeze()  # what is never looked at stays shared with the children
     for line in sys.stdin:
-        action, step, error, operations, only, last = json.loads(line)
-        _restore(template, home)
-        os.truncate(work / "disk-faults.log", 0)
-        given = {"operations": tuple(map(Operation, operations))} if operations else {}
-        shim.order(Action(action), first=step, last=last, error=error, only=only, **given)
-        died, problem = _in_child(lambda: scenario.act(home))
-        calls, hits = shim.calls, shim.hits
-        shim.heal()
-        notes = [done.path for done in shim.operations() if done.operation is Operation.NOTE]
-        if not problem:
-            _, problem = _in_child(lambda notes=notes: scenario.check(home, notes))  # type: ignore[misc]
-        print(json.dumps([calls, hits, died, problem, notes]), file=answers, flush=True)
+        asked = json.loads(line)
+        answer: Any
+        if "check" in asked:
+            notes = asked["check"]
+            _, answer = _in_child(lambda notes=notes: scenario.check(home, notes))  # type: ignore[misc]
+        else:
+            _restore(template, home)
+            answer = _act_and_check(scenario, shim, home, *asked["act"])
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _act_and_check(
+    scenario: Scenario,
+    shim: Shim,
+    home: Path,
+    action: int,
+    step: int,
+    error: int,
+    operations: list[int],
+    only: str,
+    last: int | None,
+    kill: int,
+) -> list[Any]:
+    assert shim.log is not None
+    os.truncate(shim.log, 0)
+    given = tuple(map(Operation, operations)) or CHANGES
+    shim.order(Action(action), first=step, last=last, error=error, only=only, operations=given, kill=kill)
+    died, problem = _in_child(lambda: scenario.act(home))
+    calls, hits = shim.calls, shim.hits
+    shim.heal()
+    notes = notes_in(shim.operations())
+    if not problem:
+        _, problem = _in_child(lambda: scenario.check(home, notes))
+    return [calls, hits, died, problem, notes]
+
+
+def notes_in(log: Sequence[Done]) -> list[str]:
+    """The promises, in order."""
+    return [done.path for done in log if done.operation is Operation.NOTE]
 
 
 def _restore(template: Path, home: Path) -> None:

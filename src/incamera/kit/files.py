@@ -27,3 +27,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_fully(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """Writes all of it at `offset`, however often the disk takes only a part (a full one says so at the next try)."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written

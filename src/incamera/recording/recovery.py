@@ -17,7 +17,7 @@ from uuid import UUID
 
 import structlog
 
-from incamera.kit.files import sync_folder
+from incamera.kit.files import sync_folder, write_fully
 from incamera.privacy import open_session
 from incamera.protocol.messages import GapCause
 from incamera.recording import repository
@@ -44,6 +44,9 @@ log = structlog.get_logger(__name__)
 
 PARTS: Final = 256  # subfolders of the media folder
 _IDS_PER_ROUND: Final = 20_000
+# A span syncs after each batch (4 MiB, or one chunk of up to 16 MiB), and after a failed sync it leaves the file alone.
+_MOST_UNSYNCED_BYTES: Final = 24 * 1024 * 1024
+_COPY_BYTES: Final = 1024 * 1024
 _LAST_HOUR: Final = (1 << 31) - 1  # later than any
 
 
@@ -206,16 +209,41 @@ def read_binding(path: Path, segment_id: UUID, media_key: ScopeKey) -> Binding |
 
 
 def repair_file(path: Path, binding: Binding, hour_key: ScopeKey) -> Repaired | None:
-    """Cuts a file after its last sound record and gives it a footer; None if it holds no chunk."""
+    """Cuts a file after its last sound record and gives it a footer, durably; None if it holds no chunk.
+
+    What was read may stand in the page cache only, and after a sync that failed the kernel does not write it again
+    (it marks the pages clean). So what may have been appended after the last good sync is written once more.
+    """
     try:
         found, size = scan_file(path, binding, hour_key)
     except (FileNotFoundError, NotASegment):
         return None
     if not len(found.index):
         return None
-    if not found.has_footer:
-        size = _close_at(path, SegmentSealer(hour_key, binding).seal_footer(found.index, found.end), found.end)
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if found.has_footer:  # it is written only after a good sync of all before it
+            _write_again(descriptor, found.end, size)
+        else:
+            _write_again(descriptor, max(0, found.end - _MOST_UNSYNCED_BYTES), found.end)
+            os.ftruncate(descriptor, found.end)
+            footer = SegmentSealer(hour_key, binding).seal_footer(found.index, found.end)
+            write_fully(descriptor, footer, found.end)
+            size = found.end + len(footer)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
     return Repaired(found.opening, found.index, found.end, size)
+
+
+def _write_again(descriptor: int, start: int, end: int) -> None:
+    while start < end:
+        data = os.pread(descriptor, min(end - start, _COPY_BYTES), start)
+        if not data:
+            return
+        write_fully(descriptor, data, start)
+        start += len(data)
 
 
 def scan_file(path: Path, binding: Binding, hour_key: ScopeKey) -> tuple[Scan, int]:
@@ -226,20 +254,6 @@ def scan_file(path: Path, binding: Binding, hour_key: ScopeKey) -> tuple[Scan, i
             raise NotASegment("the file is shorter than a header")
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped with the last view of it
         return scan(SegmentOpener(hour_key, binding), data), size
-
-
-def _close_at(path: Path, footer: bytes, offset: int) -> int:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.ftruncate(descriptor, offset)
-        written = os.pwrite(descriptor, footer, offset)
-        if written < len(footer):
-            os.pwrite(descriptor, footer[written:], offset + written)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    sync_folder(path.parent)
-    return offset + len(footer)
 
 
 def _closed(segment: Segment, repaired: Repaired) -> Segment:
