@@ -167,7 +167,7 @@ class LiveStream:
             if not chunk.is_sync or not self._socket.has_caught_up(chunk.published_at):
                 return
             self._needs_sync = False
-        if not self._send_live(chunk.frame, chunk.published_at):
+        if not self._send_live(chunk.framed or chunk.frame, chunk.published_at):
             self._needs_sync = True
 
     def on_offline(self, cause: GapCause) -> None:

@@ -84,6 +84,7 @@ class WebSocketConnection(asyncio.Protocol):
         on_lost: Callable[["WebSocketConnection"], None],
     ) -> None:
         self.request = request
+        self.is_open = True  # whether writing still makes sense; no property, it is asked once per viewer and picture
         self._transport = transport
         self._on_lost = on_lost
         self._handler: SocketHandler
@@ -99,11 +100,6 @@ class WebSocketConnection(asyncio.Protocol):
         self._texts_left, self._texts_at = 0.0, self._last_heard
 
     # --- for handlers -----------------------------------------------------------------------------------------------
-
-    @property
-    def is_open(self) -> bool:
-        """Whether writing still makes sense."""
-        return not (self._is_closing or self._is_lost)
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -166,7 +162,7 @@ class WebSocketConnection(asyncio.Protocol):
         if not self.is_open:
             return
         self._transport.write(websocket.render_close(code, reason))
-        self._is_closing = True
+        self._is_closing, self.is_open = True, False
         self._loop.call_later(CLOSE_TIMEOUT_S, self._hang_up)
 
     # --- for SocketServer -------------------------------------------------------------------------------------------
@@ -223,7 +219,7 @@ class WebSocketConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._is_lost:
             return
-        self._is_lost = True
+        self._is_lost, self.is_open = True, False
         self.admit()
         self.resume_writing()
         for task in tuple(self._tasks):
@@ -262,7 +258,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _answer_close(self, event: websocket.Close) -> None:
         if not self._is_closing:
             self._transport.write(websocket.render_close(event.code))
-            self._is_closing = True
+            self._is_closing, self.is_open = True, False
             self._loop.call_later(CLOSE_TIMEOUT_S, self._hang_up)
         self._transport.close()  # flushes first; _hang_up cuts a peer that reads no more
 

@@ -37,6 +37,7 @@ class MediaSocket(SocketHandler):
     def __init__(self, connection: WebSocketConnection) -> None:
         super().__init__(connection)
         self._transport = connection.transport
+        self._write, self._count_unsent = self._transport.write, self._transport.get_write_buffer_size
         self._lag = LagMeter()
 
     # --- to override ------------------------------------------------------------------------------------------------
@@ -62,10 +63,10 @@ class MediaSocket(SocketHandler):
         """
         if not self.connection.is_open:
             return True
-        unsent = self._transport.get_write_buffer_size()
+        unsent = self._count_unsent()
         if unsent and self._lag.note(unsent, len(frame), now) > MAX_LAG_S:
             return False
-        self._transport.write(frame)
+        self._write(frame)
         return True
 
     def has_caught_up(self, now: float) -> bool:

@@ -40,14 +40,18 @@ class Run:
 
 
 class LiveChunk:
-    """One chunk on its way to the viewers. Holds its bytes once: bare until somebody watches, framed from then on."""
+    """One chunk on its way to the viewers. Holds its bytes once: bare until somebody watches, framed from then on.
 
-    __slots__ = ("_chunk", "_frame", "_handle", "decode_time", "is_sync", "published_at", "size_bytes", "wall_us")
+    `framed` is `frame` without the question whether it is there yet: empty until somebody asked for `frame`. A thousand
+    viewers a picture save a call each.
+    """
+
+    __slots__ = ("_chunk", "_handle", "decode_time", "framed", "is_sync", "published_at", "size_bytes", "wall_us")
 
     def __init__(
         self, handle: int, is_sync: bool, decode_time: int, wall_us: int, chunk: bytes, published_at: float
     ) -> None:
-        self._handle, self._chunk, self._frame = handle, chunk, b""
+        self._handle, self._chunk, self.framed = handle, chunk, b""
         self.is_sync = is_sync
         self.decode_time = decode_time  # ticks of the run's timescale
         self.wall_us = wall_us
@@ -57,18 +61,18 @@ class LiveChunk:
     @property
     def frame(self) -> bytes:
         """The whole WebSocket message, ready to write; the same object for every viewer."""
-        if not self._frame:
+        if not self.framed:
             header = render_viewer_header(self._handle, self.is_sync, self.decode_time, self.wall_us)
             message_header = websocket.render_binary_header(VIEWER_HEADER_BYTES + self.size_bytes)
-            self._frame = b"".join((message_header, header, self._chunk))
+            self.framed = b"".join((message_header, header, self._chunk))
             self._chunk = b""
-        return self._frame
+        return self.framed
 
     @property
     def data(self) -> memoryview:
         """The chunk alone: `moof` and `mdat`."""
-        if self._frame:
-            return memoryview(self._frame)[len(self._frame) - self.size_bytes :]
+        if self.framed:
+            return memoryview(self.framed)[len(self.framed) - self.size_bytes :]
         return memoryview(self._chunk)
 
 
