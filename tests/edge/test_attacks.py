@@ -9,8 +9,8 @@ from incamera.edge.decoder.processes import PictureDecoder, PictureUnreadable
 from incamera.edge.sources.base import SourceFault
 from incamera.edge.sources.dialling import AddressRefused, DialRanges, resolve
 from incamera.kit.clock import SystemClock
-from incamera.media.h264 import VideoAssembler
 from incamera.media.sample import AccessUnit
+from incamera.media.video.codecs import make_assembler
 from incamera.protocol.messages import CameraFault
 from incamera.streams.spans import MAX_INIT_SEGMENT_BYTES
 from tests.edge.test_decoder import a_picture
@@ -36,7 +36,7 @@ def large_set(head: bytes, body: str) -> bytes:
 @pytest.mark.req("B6-07")
 def test_endless_parameter_sets_make_no_init_segment_that_a_server_refuses() -> None:
     pictures = encoded_pictures()
-    assembler = VideoAssembler()
+    assembler = make_assembler("H264")
     real_sps = next(nal_unit for nal_unit in pictures[0] if nal_unit[0] & 0x1F == 7)
     large = [large_set(b"\x68", exp_golomb(number) + exp_golomb(0)) for number in range(1, 40)]
     large += [large_set(real_sps[:4], exp_golomb(number) + bits(real_sps[4:])[1:]) for number in range(1, 32)]

@@ -16,15 +16,15 @@ from incamera.edge.decoder.processes import PictureDecoder, PictureUnreadable, S
 from incamera.kit.clock import SystemClock
 from incamera.media.aac import SAMPLES_PER_FRAME
 from incamera.media.cmaf import Packager
-from incamera.media.h264 import VideoAssembler
 from incamera.media.sample import AccessUnit, Sample
+from incamera.media.video.codecs import make_assembler
 from tests.support.shared import shared_path
 from tests.support.unit_source import encoded_pictures
 
 
 def a_picture(width: int = 64) -> bytes:
     """Init segment and a chunk with one sync sample, as the edge has them."""
-    assembler = VideoAssembler()
+    assembler = make_assembler("H264")
     sample = assembler.push(AccessUnit(0, encoded_pictures(width=width)[0]))
     assert sample is not None
     assert assembler.config is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from incamera.media.cmaf import Packager
-from incamera.media.h264 import VideoAssembler
+from incamera.media.video.codecs import make_assembler
 from incamera.protocol.frames import MediaFrame
 from incamera.recording.archive import batches
 from tests.support.clips import a_video
@@ -16,7 +16,7 @@ from tests.support.recordings import PICTURE_US, Span, Studio, a_studio, record_
 
 async def record_clip(studio: Studio, b_frames: int) -> tuple[Span, int]:
     """A real H.264 clip through packager and recorder."""
-    assembler, packager = VideoAssembler(), Packager(90_000)
+    assembler, packager = make_assembler("H264"), Packager(90_000)
     samples = [sample for unit in a_video(100, b_frames=b_frames) if (sample := assembler.push(unit)) is not None]
     assert assembler.config is not None
     channel = await studio.channel()

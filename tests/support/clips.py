@@ -1,9 +1,10 @@
-"""Small H.264 and AAC streams made with PyAV, as access units: what a camera's RTP would carry."""
+"""Small H.264 and H.265 streams made with PyAV, as access units: what a camera's RTP would carry."""
 
 import io
 import re
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -28,10 +29,11 @@ def a_video(
     gop: int = 25,
     b_frames: int = 0,
     fps: int = 25,
+    codec_name: str = "libx264",
     **options: str,
 ) -> list[AccessUnit]:
     """Some seconds of a moving grey bar, in decoding order, with 90 kHz presentation times."""
-    codec = av.CodecContext.create("libx264", "w")
+    codec = av.CodecContext.create(codec_name, "w")
     codec.width, codec.height = size
     codec.pix_fmt = "yuv420p"
     codec.time_base = Fraction(1, fps)
@@ -39,13 +41,24 @@ def a_video(
     codec.gop_size = gop
     codec.max_b_frames = b_frames
     codec.thread_count = 1
-    codec.options = {"preset": "veryfast", "sc_threshold": "0", "forced-idr": "1", **options}
+    codec.options = {"preset": "veryfast", "forced-idr": "1", **options}
+    if codec_name == "libx264":
+        codec.options = {"sc_threshold": "0", **codec.options}
     units = []
     packets = [packet for number in range(pictures) for packet in codec.encode(_picture(size, number))]
     for packet in (*packets, *codec.encode(None)):
         assert packet.pts is not None
         units.append(AccessUnit(packet.pts * 90_000 // fps, split_annex_b(bytes(packet))))
     return units
+
+
+def an_h265_video(
+    pictures: int = 50, *, gop: int = 25, b_frames: int = 0, params: str = "", **sizes: Any
+) -> list[AccessUnit]:
+    """The same in H.265; `params` for x265, joined by colons."""
+    x265 = ":".join(["log-level=none:pools=1:frame-threads=1:repeat-headers=1:scenecut=0", *params.split()])
+    options = {"preset": "ultrafast", "x265-params": f"{x265}:bframes={b_frames}"}
+    return a_video(pictures, gop=gop, b_frames=b_frames, codec_name="libx265", **options, **sizes)
 
 
 def _picture(size: tuple[int, int], number: int) -> av.VideoFrame:
@@ -57,9 +70,9 @@ def _picture(size: tuple[int, int], number: int) -> av.VideoFrame:
     return frame
 
 
-def units_of_file(path: Path) -> list[AccessUnit]:
+def units_of_file(path: Path, container_format: str = "h264") -> list[AccessUnit]:
     """The pictures of an elementary stream file, 25 a second in the order they are stored."""
-    with av.open(str(path), format="h264") as container:
+    with av.open(str(path), format=container_format) as container:
         return [
             AccessUnit(number * 3600, split_annex_b(bytes(packet)))
             for number, packet in enumerate(packet for packet in container.demux(video=0) if packet.size)

@@ -20,8 +20,9 @@ from incamera.edge.sources.base import ClockPoint, SourceFault, TrackInfo
 from incamera.kit.ids import new_id
 from incamera.media.aac import SAMPLES_PER_FRAME, InvalidAudioConfig, aac_track_config, parse_audio_specific_config
 from incamera.media.cmaf import Packager
-from incamera.media.h264 import VIDEO_TIMESCALE, VideoAssembler
 from incamera.media.sample import AccessUnit, Chunk, Sample, TrackConfig
+from incamera.media.video import VIDEO_TIMESCALE
+from incamera.media.video.codecs import make_assembler
 from incamera.protocol.messages import CameraFault, GapCause
 
 MAX_SILENCE_S: Final = 2.0
@@ -47,7 +48,7 @@ class VideoFeed:
         first_cause: GapCause,
         on_run: Callable[[Run], None],
     ) -> None:
-        self._assembler = VideoAssembler(info.parameter_sets)
+        self._assembler = make_assembler(info.codec, info.parameter_sets)
         self._lane = lane
         self._server_clock = server_clock
         self._on_run = on_run

@@ -9,8 +9,9 @@ import structlog
 from incamera.edge.decoder.processes import PictureDecoder, PictureUnreadable
 from incamera.edge.sources.base import Source, SourceFault, TrackInfo
 from incamera.media.cmaf import Packager
-from incamera.media.h264 import VIDEO_TIMESCALE, VideoAssembler
 from incamera.media.sample import AccessUnit, TrackConfig
+from incamera.media.video import VIDEO_TIMESCALE
+from incamera.media.video.codecs import make_assembler
 from incamera.protocol.messages import CameraFault, Probe, ProbeResult, RtspSource
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ async def probe(
 async def _first_sync_picture(source: Source, tracks: tuple[TrackInfo, ...]) -> tuple[TrackConfig, bytes] | None:
     """Track and one picture as an MP4; None if none came in time."""
     video = next(i for i, track in enumerate(tracks) if track.kind == "video" and track.is_received)
-    assembler = VideoAssembler(tracks[video].parameter_sets)
+    assembler = make_assembler(tracks[video].codec, tracks[video].parameter_sets)
     packager = Packager(VIDEO_TIMESCALE)
     found: asyncio.Future[tuple[TrackConfig, bytes]] = asyncio.get_running_loop().create_future()
 

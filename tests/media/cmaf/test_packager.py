@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from incamera.media.cmaf import Packager, audio_init_segment
-from incamera.media.h264 import VideoAssembler
 from incamera.media.isobmff import iter_boxes, parse_chunk
 from incamera.media.sample import Sample
+from incamera.media.video.codecs import make_assembler
 from tests.support.clips import a_video
 from tests.support.mp4box import judged_by_mp4box
 
@@ -34,7 +34,7 @@ def test_several_frames_in_one_chunk_follow_each_other() -> None:
 def test_ffprobe_and_ffmpeg_find_nothing_to_complain_about(tmp_path: Path, b_frames: int) -> None:
     if shutil.which("ffprobe") is None:
         pytest.skip("ffprobe is not installed here")
-    assembler, packager = VideoAssembler(), Packager(90_000)
+    assembler, packager = make_assembler("H264"), Packager(90_000)
     chunks = [packager.push(s).data for unit in a_video(75, b_frames=b_frames) if (s := assembler.push(unit))]
     assert assembler.config is not None
     path = tmp_path / "clip.mp4"
@@ -54,7 +54,7 @@ def test_ffprobe_and_ffmpeg_find_nothing_to_complain_about(tmp_path: Path, b_fra
 
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_mp4box_reads_the_picture_that_we_wrote(b_frames: int) -> None:
-    assembler, packager = VideoAssembler(), Packager(90_000)
+    assembler, packager = make_assembler("H264"), Packager(90_000)
     samples = [sample for unit in a_video(75, b_frames=b_frames) if (sample := assembler.push(unit))]
     assert assembler.config is not None
     chunks = b"".join(packager.push(sample).data for sample in samples)
@@ -81,7 +81,7 @@ def test_mp4box_reads_the_sound_that_we_wrote() -> None:
 
 
 def test_init_segments_hold_the_boxes_of_a_cmaf_header() -> None:
-    assembler = VideoAssembler()
+    assembler = make_assembler("H264")
     assembler.push(a_video(1)[0])
     assert assembler.config is not None
     assert [box.type for box in iter_boxes(assembler.config.init_segment)] == [b"ftyp", b"moov"]

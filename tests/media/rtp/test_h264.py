@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incamera.media.rtp.h264 import MAX_UNIT_BYTES, H264Depacketiser, packetise_h264
+from incamera.media.rtp.h264 import H264Depacketiser, packetise_h264
+from incamera.media.rtp.nal_units import MAX_UNIT_BYTES
 from tests.support.rtp_packets import Units
 
 SPS, PPS, SEI, AUD = b"\x67\x42\x00\x1f", b"\x68\xce\x3c\x80", b"\x06\x05\x01\x00", b"\x09\xf0"

@@ -16,16 +16,16 @@ from tests.support.shared import shared_path
 
 # Camera: (codec, clock rate, parameter sets, bytes of audio configuration, supported) of each picture and sound.
 CAMERAS = {
-    "anjvision_describe": [("H265", 90_000, 0, 0, False)],
+    "anjvision_describe": [("H265", 90_000, 3, 0, True)],
     "bunny_describe": [("MPEG4-GENERIC", 12_000, 0, 2, True), ("H264", 90_000, 2, 0, True)],
     "dahua_describe_h264_aac_onvif": [("H264", 90_000, 2, 0, True), ("MPEG4-GENERIC", 48_000, 0, 2, True)],
-    "dahua_describe_h265_pcma": [("H265", 90_000, 0, 0, False), ("PCMA", 8000, 0, 0, True)],
+    "dahua_describe_h265_pcma": [("H265", 90_000, 3, 0, True), ("PCMA", 8000, 0, 0, True)],
     "foscam_describe": [("H264", 90_000, 2, 0, True), ("PCMU", 8000, 0, 0, True)],
     "gw_main_describe": [("H264", 90_000, 2, 0, True), ("PCMU", 8000, 0, 0, True)],
     "hikvision_describe": [("H264", 90_000, 2, 0, True)],
     "ipcam_describe": [("H264", 90_000, 2, 0, True)],
     "reolink_describe": [("H264", 90_000, 2, 0, True), ("MPEG4-GENERIC", 16_000, 0, 2, True)],
-    "tplink_sdp": [("H265", 90_000, 0, 0, False), ("PCMA", 8000, 0, 0, True)],
+    "tplink_sdp": [("H265", 90_000, 3, 0, True), ("PCMA", 8000, 0, 0, True)],
     "ubiquiti_sdp": [
         ("MPEG4-GENERIC", 48_000, 0, 2, True),
         ("OPUS", 48_000, 0, 0, False),

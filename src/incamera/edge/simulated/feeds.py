@@ -13,12 +13,14 @@ from typing import Final
 from incamera.edge.simulated.cameras import SimulatedCamera
 from incamera.edge.simulated.encoder import VIDEO_CLOCK_RATE, SoundEncoder, VideoEncoder
 from incamera.edge.simulated.painter import ScenePainter
+from incamera.edge.simulated.profiles import VideoCodec
 from incamera.edge.simulated.scenes import get_scene
 from incamera.edge.simulated.sound import Ambience
 from incamera.kit.clock import Clock, from_us
 from incamera.media.rtp.aac import packetise_aac
 from incamera.media.rtp.g711 import packetise_g711
 from incamera.media.rtp.h264 import packetise_h264
+from incamera.media.rtp.h265 import packetise_h265
 
 Payloads = list[tuple[bool, bytes]]
 Deliver = Callable[[int, Payloads, bool], None]
@@ -27,7 +29,6 @@ Deliver = Callable[[int, Payloads, bool], None]
 # One scene at a time: drawing is many small numpy calls, and several threads at it only wait for each other.
 _DRAWING: Final = threading.Lock()
 _MAX_LAG_S: Final = 5.0
-_IDR: Final = 5
 
 
 class Anchor:
@@ -112,10 +113,18 @@ class VideoFeed(Feed):
     """Draws and encodes one stream."""
 
     def __init__(
-        self, camera: SimulatedCamera, width: int, height: int, fps: int, anchor: Anchor, deliver: Deliver
+        self,
+        camera: SimulatedCamera,
+        codec: VideoCodec,
+        width: int,
+        height: int,
+        fps: int,
+        anchor: Anchor,
+        deliver: Deliver,
     ) -> None:
         super().__init__(anchor, fps, deliver)
         self._camera = camera
+        self._codec = codec
         self._size = (width, height)
         self._fps = fps
         self._encoder: VideoEncoder | None = None
@@ -144,7 +153,7 @@ class VideoFeed(Feed):
         self.draw_scene(is_small)
         self._is_small = is_small
         height = self._size[1] * 3 // 4 if is_small else self._size[1]
-        self._encoder = VideoEncoder(self._width(is_small), height, self._fps, self._camera.profile)
+        self._encoder = VideoEncoder(self._width(is_small), height, self._fps, self._camera.profile, self._codec)
 
     def _produce(self, tick: int) -> None:
         is_small = self._camera.profile.is_small(tick / self._fps)
@@ -158,8 +167,8 @@ class VideoFeed(Feed):
         if is_sync:
             self._wants_sync.clear()
         for unit_time, nal_units in self._encoder.encode(picture, tick * VIDEO_CLOCK_RATE // self._fps, is_sync):
-            has_idr = any(nal_unit[0] & 0x1F == _IDR for nal_unit in nal_units)
-            self._deliver(unit_time, list(packetise_h264(nal_units)), has_idr)
+            packetise = packetise_h264 if self._codec == "H264" else packetise_h265
+            self._deliver(unit_time, list(packetise(nal_units)), self._encoder.is_sync(nal_units))
 
 
 class SoundFeed(Feed):

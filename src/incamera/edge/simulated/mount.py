@@ -52,7 +52,8 @@ class SimulatedMount:
         self._loop = asyncio.get_running_loop()
         self._description: bytes | None = None
         video = _Track(_VIDEO_PAYLOAD_TYPE, VIDEO_CLOCK_RATE)
-        self._video_feed = VideoFeed(camera, width, height, fps, anchor, self._deliver_to(0))
+        self._codec = camera.profile.codec if stream == "main" else camera.profile.sub_codec
+        self._video_feed = VideoFeed(camera, self._codec, width, height, fps, anchor, self._deliver_to(0))
         video.feed = self._video_feed
         self._tracks = [video]
         if camera.sound is not None:
@@ -157,11 +158,6 @@ class SimulatedMount:
         return track.sender.render_report(int(now_s * track.clock_rate), wall_us, self._camera.name)
 
     def _describe(self) -> bytes:
-        sps, pps = find_parameter_sets(*self._size, self._fps, self._camera.profile)
-        sets = ",".join(base64.b64encode(nal_unit).decode() for nal_unit in (sps, pps))
-        parameters = f"profile-level-id={sps[1:4].hex().upper()}"
-        if self._camera.profile.describes_sets:
-            parameters += f";sprop-parameter-sets={sets}"
         lines = [
             "v=0",
             "o=- 0 0 IN IP4 127.0.0.1",
@@ -171,8 +167,8 @@ class SimulatedMount:
             "a=range:npt=now-",
             f"m=video 0 RTP/AVP {_VIDEO_PAYLOAD_TYPE}",
             "c=IN IP4 0.0.0.0",
-            f"a=rtpmap:{_VIDEO_PAYLOAD_TYPE} H264/{VIDEO_CLOCK_RATE}",
-            f"a=fmtp:{_VIDEO_PAYLOAD_TYPE} packetization-mode=1;{parameters}",
+            f"a=rtpmap:{_VIDEO_PAYLOAD_TYPE} {self._codec}/{VIDEO_CLOCK_RATE}",
+            f"a=fmtp:{_VIDEO_PAYLOAD_TYPE} {self._describe_video()}",
             f"a=framerate:{self._fps}",
             "a=recvonly",
             "a=control:track0",
@@ -189,3 +185,17 @@ class SimulatedMount:
         if self._camera.sound is not None:
             lines += ["a=recvonly", "a=control:track1"]
         return ("\r\n".join(lines) + "\r\n").encode()
+
+    def _describe_video(self) -> str:
+        """RFC 6184 clause 8.1 or RFC 7798 clause 7.1."""
+        sets = find_parameter_sets(*self._size, self._fps, self._camera.profile, self._codec)
+        texts = [base64.b64encode(nal_unit).decode() for nal_unit in sets]
+        if self._codec == "H265":
+            parameters = "sprop-max-don-diff=0"
+            described = ";".join(
+                f"sprop-{name}={text}" for name, text in zip(("vps", "sps", "pps"), texts, strict=True)
+            )
+        else:
+            parameters = f"packetization-mode=1;profile-level-id={sets[0][1:4].hex().upper()}"
+            described = f"sprop-parameter-sets={','.join(texts)}"
+        return f"{parameters};{described}" if self._camera.profile.describes_sets else parameters

@@ -1,7 +1,7 @@
 """How a simulated camera encodes and behaves: the habits of real ones that players and recorders stumble over."""
 
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from incamera.kit.errors import IncameraError
 
@@ -15,6 +15,9 @@ class UnknownProfile(IncameraError):
         super().__init__(f"There is no profile '{name}'; choose from {', '.join(sorted(HABITS))}, joined by '+'.")
 
 
+VideoCodec = Literal["H264", "H265"]
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A camera's habits. Times in seconds."""
@@ -23,6 +26,8 @@ class Profile:
     gop_s: float = 2.0
     bitrate: int | None = 1_500_000  # bits per second of the main stream, held; None: as many as the picture needs
     reorders: bool = False  # B-frames
+    codec: VideoCodec = "H264"  # of the main stream; cameras that send H.265 mostly keep a sub stream in H.264
+    sub_codec: VideoCodec = "H264"
     describes_sets: bool = True  # parameter sets are in the SDP, too; otherwise only before each sync sample
     resizes_every_s: float | None = None  # it changes to three quarters of its size and back
     away_every_s: float | None = None  # it drops out once in so many seconds …
@@ -57,4 +62,6 @@ HABITS: Final[dict[str, dict[str, object]]] = {
     "resizing": {"resizes_every_s": 12.0},
     "long-gop": {"gop_s": 10.0, "bitrate": None},
     "dropouts": {"away_every_s": 70.0},
+    "h265": {"codec": "H265"},
+    "h265-only": {"codec": "H265", "sub_codec": "H265"},
 }

@@ -1,35 +1,35 @@
-"""Init segments: `ftyp` + `moov` of one track (ISO/IEC 23000-19 clause 7.3.1; ISO/IEC 14496-15 for `avcC`)."""
+"""Init segments: `ftyp` + `moov` of one track (ISO/IEC 23000-19 clause 7.3.1)."""
 
 import struct
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from incamera.media.isobmff.boxes import box, full_box
-
-if TYPE_CHECKING:
-    from incamera.media.h264.parameter_sets import Sps
 
 _MATRIX: Final = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _FTYP: Final = box(b"ftyp", b"cmf2", (0).to_bytes(4, "big"), b"iso6", b"cmfc", b"cmf2", b"mp41")
 _UNDETERMINED: Final = 0x55C4  # ISO 639-2 "und", packed
-_HIGH_PROFILES: Final = frozenset({100, 110, 122, 144})
+
+
+def video_sample_entry(
+    kind: bytes, configuration: bytes, width: int, height: int, sample_aspect_ratio: tuple[int, int]
+) -> bytes:
+    """A VisualSampleEntry (ISO/IEC 14496-12 clause 12.1.3) around a codec's configuration box."""
+    return box(
+        kind,
+        struct.pack(">6xH16xHHIII H32xHh".replace(" ", ""), 1, width, height, 0x480000, 0x480000, 0, 1, 24, -1),
+        configuration,
+        box(b"pasp", struct.pack(">II", *sample_aspect_ratio)),
+    )
 
 
 def video_init_segment(
-    sps: "Sps", sps_nal_units: Sequence[bytes], pps_nal_units: Sequence[bytes], *, timescale: int = 90_000
+    entry: bytes, width: int, height: int, sample_aspect_ratio: tuple[int, int], *, timescale: int = 90_000
 ) -> bytes:
-    """The init segment of an H.264 track. `sps` is the active one of `sps_nal_units`."""
-    horizontal, vertical = sps.sample_aspect_ratio
-    entry = box(
-        b"avc1",
-        struct.pack(">6xH16xHHIII H32xHh".replace(" ", ""), 1, sps.width, sps.height, 0x480000, 0x480000, 0, 1, 24, -1),
-        box(b"avcC", _avc_configuration(sps, sps_nal_units, pps_nal_units)),
-        box(b"pasp", struct.pack(">II", horizontal, vertical)),
-    )
-    shown_width = round(sps.width * horizontal / vertical)
-    return _init_segment(
-        timescale, b"vide", full_box(b"vmhd", 0, 1, bytes(8)), entry, width=min(shown_width, 0xFFFF), height=sps.height
-    )
+    """The init segment of a track of pictures with this sample entry; sizes in luma samples."""
+    horizontal, vertical = sample_aspect_ratio
+    shown_width = min(round(width * horizontal / vertical), 0xFFFF)
+    media_header = full_box(b"vmhd", 0, 1, bytes(8))
+    return _init_segment(timescale, b"vide", media_header, entry, width=shown_width, height=height)
 
 
 def audio_init_segment(audio_specific_config: bytes, *, sample_rate: int, channel_count: int) -> bytes:
@@ -75,17 +75,6 @@ def _init_segment(
         box(b"trak", full_box(b"tkhd", 0, 3, track_header), media),
         box(b"mvex", full_box(b"trex", 0, 0, struct.pack(">IIIII", 1, 1, 0, 0, 0))),
     )
-
-
-def _avc_configuration(sps: "Sps", sps_nal_units: Sequence[bytes], pps_nal_units: Sequence[bytes]) -> bytes:
-    """AVCDecoderConfigurationRecord (ISO/IEC 14496-15 clause 5.3.3.1), with 4-byte NAL unit lengths."""
-    head = bytes((1, sps.profile_idc, sps.constraint_flags, sps.level_idc, 0xFF, 0xE0 | len(sps_nal_units)))
-    sets = [len(unit).to_bytes(2, "big") + unit for unit in (*sps_nal_units, *pps_nal_units)]
-    body = b"".join(sets[: len(sps_nal_units)]) + bytes((len(pps_nal_units),)) + b"".join(sets[len(sps_nal_units) :])
-    if sps.profile_idc not in _HIGH_PROFILES:
-        return head + body
-    depths = (0xFC | sps.chroma_format_idc, 0xF8 | (sps.bit_depth_luma - 8), 0xF8 | (sps.bit_depth_chroma - 8), 0)
-    return head + body + bytes(depths)
 
 
 def _es_descriptor(audio_specific_config: bytes) -> bytes:

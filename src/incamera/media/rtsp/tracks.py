@@ -8,14 +8,15 @@ from typing import Final, Literal
 from incamera.media.rtp.aac import AacDepacketiser, AuHeaderLayout
 from incamera.media.rtp.g711 import G711Depacketiser
 from incamera.media.rtp.h264 import H264Depacketiser
+from incamera.media.rtp.h265 import H265Depacketiser
 from incamera.media.rtp.receiver import Depacketiser, Emit
 from incamera.media.rtsp.sdp import MediaDescription, SessionDescription
 
 _AAC_FRAME_SAMPLES: Final = 1024
 _MAX_PARAMETER_SETS: Final = 32
 _MAX_CONFIG_BYTES: Final = 256
-_H264_SPS: Final = 7
-_H264_PPS: Final = 8
+_H264_SETS: Final = frozenset({7, 8})  # SPS, PPS
+_H265_SETS: Final = frozenset({32, 33, 34})  # VPS, SPS, PPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,14 @@ class TrackFormat:
     config: bytes = b""
     layout: AuHeaderLayout = field(default_factory=AuHeaderLayout)
     unit_ticks: int = _AAC_FRAME_SAMPLES
+    has_order_numbers: bool = False  # H.265: packets carry decoding order numbers
 
     @property
     def is_supported(self) -> bool:
         """Whether `make_depacketiser` knows it."""
         if self.codec == "MPEG4-GENERIC":
             return bool(self.config)
-        return self.codec in ("H264", "PCMA", "PCMU")
+        return self.codec in ("H264", "H265", "PCMA", "PCMU")
 
 
 def describe_tracks(description: SessionDescription) -> tuple[TrackFormat, ...]:
@@ -61,10 +63,11 @@ def _describe(index: int, media: MediaDescription) -> TrackFormat | None:
         payload_type=payload_type,
         clock_rate=rtp_map.clock_rate,
         channels=rtp_map.channels,
-        parameter_sets=_parse_parameter_sets(parameters) if rtp_map.encoding == "H264" else (),
+        parameter_sets=_parse_parameter_sets(rtp_map.encoding, parameters),
         config=_parse_config(parameters) if rtp_map.encoding == "MPEG4-GENERIC" else b"",
         layout=_parse_layout(parameters),
         unit_ticks=_parse_number(parameters, "constantduration", _AAC_FRAME_SAMPLES, 1 << 20),
+        has_order_numbers=_parse_number(parameters, "sprop-max-don-diff", 0, 32_767) > 0,
     )
 
 
@@ -72,24 +75,37 @@ def make_depacketiser(track: TrackFormat, emit: Emit) -> Depacketiser:
     """The reader of a supported track's packets."""
     if track.codec == "H264":
         return H264Depacketiser(emit)
+    if track.codec == "H265":
+        return H265Depacketiser(emit, has_order_numbers=track.has_order_numbers)
     if track.codec == "MPEG4-GENERIC":
         return AacDepacketiser(emit, track.unit_ticks, track.layout)
     return G711Depacketiser(emit)
 
 
-def _parse_parameter_sets(parameters: dict[str, str]) -> tuple[bytes, ...]:
-    """`sprop-parameter-sets` (RFC 6184 clause 8.1): base64, by commas. Some cameras leave start codes at their ends."""
+def _parse_parameter_sets(codec: str, parameters: dict[str, str]) -> tuple[bytes, ...]:
+    """`sprop-parameter-sets` (RFC 6184 clause 8.1) or `sprop-vps`, -sps and -pps (RFC 7798 clause 7.1)."""
+    if codec == "H264":
+        units = _parse_nal_units(parameters, "sprop-parameter-sets")
+        return tuple(unit for unit in units if unit[0] & 0x1F in _H264_SETS)
+    if codec == "H265":
+        units = [unit for name in ("vps", "sps", "pps") for unit in _parse_nal_units(parameters, f"sprop-{name}")]
+        return tuple(unit for unit in units if unit[0] >> 1 & 0x3F in _H265_SETS)
+    return ()
+
+
+def _parse_nal_units(parameters: dict[str, str], name: str) -> list[bytes]:
+    """Base64, by commas. Some cameras leave start codes at their ends."""
     found: list[bytes] = []
-    for text in parameters.get("sprop-parameter-sets", "").split(",")[:_MAX_PARAMETER_SETS]:
+    for text in parameters.get(name, "").split(",")[:_MAX_PARAMETER_SETS]:
         try:
             data = base64.b64decode(text.strip() + "=" * (-len(text.strip()) % 4))
         except (binascii.Error, ValueError):
             continue
         data = data.removesuffix(b"\x00\x00\x00\x01").removesuffix(b"\x00\x00\x01").rstrip(b"\x00")
         data = data.removeprefix(b"\x00\x00\x00\x01").removeprefix(b"\x00\x00\x01")
-        if data and data[0] & 0x1F in (_H264_SPS, _H264_PPS):
+        if data:
             found.append(data)
-    return tuple(found)
+    return found
 
 
 def _parse_config(parameters: dict[str, str]) -> bytes:

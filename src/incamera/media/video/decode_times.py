@@ -2,9 +2,10 @@
 
 RTP times are presentation times. If pictures are reordered (B-frames), a player that takes them for decode times shows
 nothing. Let δ be how many pictures may precede a picture in decoding order and follow it in output order
-(`max_num_reorder_frames`, ITU-T H.264 clause E.2.1). When picture k arrives, the k - δ + 1 earliest presentation
-times are all known, so the smallest but δ of those seen is a decode time that grows strictly, is never later than the
-presentation, and adds no delay: it is the top of a heap that keeps δ times.
+(`max_num_reorder_frames`, ITU-T H.264 clause E.2.1; `sps_max_num_reorder_pics`, H.265 clause 7.4.3.2.1). When picture
+k arrives, the k - δ + 1 earliest presentation times are all known, so the smallest but δ of those seen is a decode time
+that grows strictly, is never later than the presentation, and adds no delay: it is the top of a heap that keeps δ
+times.
 
 δ comes from the parameter set; where a camera does not state it, from the picture order count of the picture after a
 sync sample; and if both were wrong, it grows the moment a picture would be presented before it is decoded.
@@ -13,7 +14,7 @@ sync sample; and if both were wrong, it grows the moment a picture would be pres
 import heapq
 from typing import Final
 
-MAX_REORDER: Final = 16  # MaxDpbFrames never exceeds it (clause A.3.1)
+MAX_REORDER: Final = 16  # MaxDpbFrames never exceeds it (H.264 clause A.3.1, H.265 clause A.4.2)
 
 
 class DecodeTimes:

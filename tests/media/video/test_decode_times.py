@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incamera.media.h264 import DecodeTimes
+from incamera.media.video import DecodeTimes
 
 
 def test_without_reordering_decode_time_is_presentation_time() -> None:
