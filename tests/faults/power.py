@@ -60,7 +60,7 @@ class _Naming:
 
     gone: str
     new: str
-    file: _File | None
+    file: _File | None  # None: a folder
 
     @property
     def folders(self) -> set[str]:
@@ -72,10 +72,10 @@ class Disk:
 
     def __init__(self, template: Path, root: Path) -> None:
         self._root = str(root)
-        self._names: dict[str, _File] = {
-            str(path.relative_to(template)): _File(path.read_bytes())
+        self._names: dict[str, _File | None] = {  # a folder is a name with no file
+            str(path.relative_to(template)): None if path.is_dir() else _File(path.read_bytes())
             for path in template.rglob("*")
-            if path.is_file() and not path.name.endswith("-shm")
+            if not path.name.endswith("-shm")
         }
         self._certain_names = dict(self._names)
         self._namings: list[_Naming] = []
@@ -92,31 +92,41 @@ class Disk:
                 self._file(done).pending.append(done._replace(operation=Operation.TRUNCATE))
             case Operation.WRITE | Operation.TRUNCATE | Operation.ALLOCATE:
                 self._file(done).pending.append(done)
-            case Operation.SYNC if path in self._names or done.inode in self._inodes:
+            case Operation.SYNC if not path or (path in self._names and self._names[path] is None):
+                if not done.error:
+                    self._sync_folder(path)
+            case Operation.SYNC:
                 self._file(done).sync(failed=done.error != 0)
-            case Operation.SYNC if not done.error:
-                self._sync_folder(path)
             case Operation.RENAME:
                 file, new = self._names.pop(path), self._below(done.other)
                 self._names[new] = file
                 self._namings.append(_Naming(path, new, file))
-            case Operation.UNLINK:
-                if self._names.pop(path, None) is not None:
-                    self._namings.append(_Naming(path, "", None))
+            case Operation.MKDIR:
+                self._names[path] = None
+                self._namings.append(_Naming("", path, None))
+            case Operation.UNLINK | Operation.RMDIR:
+                del self._names[path]
+                self._namings.append(_Naming(path, "", None))
 
     def cut(self, luck: Luck, chance: random.Random | None = None) -> State:
         """What is found when the power is back."""
-        chance = chance or random.Random(0)  # noqa: S311
+        chance = chance or random.Random(0)
         names = dict(self._certain_names)
         for naming in self._namings:
-            is_lucky = luck in (Luck.EVERYTHING, Luck.NAMES) or (luck is Luck.CHANCE and chance.random() < 0.5)  # noqa: PLR2004
+            is_lucky = luck in (Luck.EVERYTHING, Luck.NAMES) or (luck is Luck.CHANCE and chance.random() < 0.5)
             if is_lucky:
                 _rename(names, naming)
-        return {name: file.content(luck, chance) for name, file in names.items()}
+        return {
+            name: file.content(luck, chance)
+            for name, file in names.items()
+            if file is not None and all(str(folder) in names for folder in list(Path(name).parents)[:-1])
+        }
 
     def _file(self, done: Done) -> _File:
         if done.inode not in self._inodes:
-            self._inodes[done.inode] = self._names[self._below(done.path)]
+            known = self._names[self._below(done.path)]
+            assert known is not None, done
+            self._inodes[done.inode] = known
         return self._inodes[done.inode]
 
     def _sync_folder(self, path: str) -> None:
@@ -143,7 +153,7 @@ def cuts(
 ) -> Iterator[Cut]:
     """Cuts after every step. Of neighbours that leave the same disk only the last, where most had been promised."""
     for luck in lucks:
-        disk, chance, notes = Disk(template, root), random.Random(seed), []  # noqa: S311
+        disk, chance, notes = Disk(template, root), random.Random(seed), []
         waiting: Cut | None = None
         for number, done in enumerate(log):
             if done.operation is Operation.NOTE:
@@ -161,7 +171,7 @@ def cuts(
 
 
 def lay_out(state: State, home: Path) -> None:
-    """Makes the folder hold exactly these files; folders stay."""
+    """Makes the folder hold exactly these files; folders stay (an empty one more or less makes no difference)."""
     for path in home.rglob("*"):
         if path.is_file():
             path.unlink()
@@ -172,9 +182,9 @@ def lay_out(state: State, home: Path) -> None:
         path.chmod(0o600)
 
 
-def _rename(names: dict[str, _File], naming: _Naming) -> None:
+def _rename(names: dict[str, _File | None], naming: _Naming) -> None:
     names.pop(naming.gone, None)
-    if naming.file is not None:
+    if naming.new:
         names[naming.new] = naming.file
 
 
@@ -197,12 +207,12 @@ def _by_chance(operations: Iterable[Done], chance: random.Random) -> Iterator[Do
     """Some of them; of a write some of its sectors."""
     for done in operations:
         if done.operation is not Operation.WRITE:
-            if chance.random() < 0.5:  # noqa: PLR2004
+            if chance.random() < 0.5:
                 yield done
             continue
-        whole = chance.random() < 0.3  # noqa: PLR2004
+        whole = chance.random() < 0.3
         for start, end in _sectors(done.offset, done.offset + len(done.data)):
-            if whole or chance.random() < 0.5:  # noqa: PLR2004
+            if whole or chance.random() < 0.5:
                 yield done._replace(offset=start, data=done.data[start - done.offset : end - done.offset])
 
 

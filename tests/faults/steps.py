@@ -142,13 +142,23 @@ def a_stepper(scenario: str, folder: Path) -> Iterator[Stepper]:
 
 
 def every_step(
-    stepper: Stepper, action: Action, *, errors: Sequence[int] = (0,), stride: int = 1, **options: Any
+    stepper: Stepper,
+    action: Action,
+    *,
+    errors: Sequence[int] = (0,),
+    stride: int = 1,
+    length: int = 1,
+    operations: tuple[Operation, ...] = (),
+    only: str = "",
 ) -> list[Outcome]:
-    """Breaks at step 1, 2, 3, …, until a run is over before its turn came; raises for the first broken promise."""
+    """Breaks at step 1, 2, 3, …, until a run is over before its turn came; raises for the first broken promise.
+
+    `length`: how many calls in a row are broken.
+    """
     found = []
     for step in range(1, 100_000, stride):
-        error = errors[step % len(errors)]
-        outcome = stepper.run(Break(action, step, error, **options))
+        error = errors[step // stride % len(errors)]
+        outcome = stepper.run(Break(action, step, error, operations, only, step + length - 1))
         assert not outcome.problem, f"{outcome.broken}\n{outcome.notes[-5:]}\n{outcome.problem}"
         if not outcome.hits:
             break

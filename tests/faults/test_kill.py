@@ -30,3 +30,36 @@ def test_recording_killed_within_every_write_loses_nothing_it_acknowledged(recor
 
     assert {outcome.signal for outcome in found} == {signal.SIGKILL}
     print(f"recording: killed within {len(found)} writes")
+
+
+@pytest.fixture(scope="module")
+def retention(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stepper]:
+    with a_stepper("retention_scenario", tmp_path_factory.mktemp("retention")) as stepper:
+        yield stepper
+
+
+def test_retention_killed_at_every_step_brings_no_key_back(retention: Stepper) -> None:
+    found = every_step(retention, Action.KILL)
+
+    assert any(outcome.notes and "swept" not in outcome.notes for outcome in found), "killed amid a sweep"
+    print(f"retention: killed at {len(found)} steps")
+
+
+def test_retention_killed_within_every_write_brings_no_key_back(retention: Stepper) -> None:
+    found = every_step(retention, Action.TEAR_AND_KILL, operations=(Operation.WRITE,), stride=2)
+
+    print(f"retention: killed within {len(found)} writes")
+
+
+@pytest.fixture(scope="module")
+def spool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stepper]:
+    with a_stepper("spool_scenario", tmp_path_factory.mktemp("spool")) as stepper:
+        yield stepper
+
+
+@pytest.mark.parametrize("action", [Action.KILL, Action.TEAR_AND_KILL])
+def test_edge_killed_at_every_step_keeps_what_it_had_put_on_its_disk(spool: Stepper, action: Action) -> None:
+    found = every_step(spool, action)
+
+    assert {outcome.signal for outcome in found} == {signal.SIGKILL}
+    print(f"spool: {action.name.lower()} at {len(found)} steps")

@@ -37,11 +37,26 @@ def test_recording_keeps_what_it_acknowledged(recording: Stepper, luck: Luck) ->
     print(f"recording: {len(found)} power cuts, {luck.name.lower()} of what was uncertain")
 
 
+@pytest.mark.parametrize("scenario", ["retention_scenario", "spool_scenario"])
+def test_other_promises_hold(tmp_path_factory: pytest.TempPathFactory, scenario: str) -> None:
+    """What was destroyed stays destroyed; what the edge had put on its disk is there."""
+    with a_stepper(scenario, tmp_path_factory.mktemp(scenario)) as stepper:
+        outcome = stepper.run(Break(Action.NOTHING, 0))
+        assert not outcome.problem, outcome.problem
+        log, told = stepper.operations(), len(outcome.notes)
+        end = [number for number, done in enumerate(log) if done.operation is Operation.NOTE][told - 1]
+        for luck in Luck:
+            found = list(cuts(stepper.template, stepper.home, log[: end + 1], [luck]))
+            found = found if luck is Luck.NOTHING else found[::3]
+            hold(stepper, found)
+            print(f"{scenario}: {len(found)} power cuts, {luck.name.lower()} of what was uncertain")
+
+
 @pytest.mark.parametrize("luck", [Luck.NOTHING, Luck.NAMES])
 def test_recovery_acknowledges_only_what_it_has_made_durable(recording: Stepper, luck: Luck) -> None:
-    """Killed, restarted, the edge told where to go on, and only then the power fails: the page cache was never enough."""
+    """Killed, restarted, the edge told where to go on, and only then the power fails: a page cache is not enough."""
     steps = 0
-    for step in range(60, 200, 4):
+    for step in range(60, 200, 6):
         outcome = recording.run(Break(Action.KILL, step))
         assert not outcome.problem, outcome.problem
         if not outcome.hits:

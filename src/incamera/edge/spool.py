@@ -168,6 +168,7 @@ class SpoolDirectory:
     def open(self) -> list[FormerFile]:
         """Makes the folder; the files of earlier lives, oldest first. What is not ours, or holds nothing, goes."""
         self._path.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(self._path.parent)
         former: list[FormerFile] = []
         for path in sorted(self._path.glob(f"*{_SUFFIX}")):
             size_bytes = path.stat().st_size

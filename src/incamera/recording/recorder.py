@@ -379,7 +379,9 @@ class Recorder:
 
     async def _finish_the_unfinished(self) -> None:
         for segment in list(self._unfinished.values()):
-            await self._recovery.recover(segment, RecoveryReport())
+            # What stands in the file beyond the durable part was written again, to another segment.
+            durable = segment.next_sequence - segment.first_sequence
+            await self._recovery.recover(segment, RecoveryReport(), durable)
             del self._unfinished[segment.id]
 
     async def _renew_rules(self) -> None:

@@ -85,7 +85,7 @@ class Recovery:
         async with open_session(self._database, "B5.record", writes=False) as db:
             left_open = await repository.list_open(db)
         await self._refuse_empty_folder(len(left_open))
-        for segment in left_open:
+        for segment in await self._writer.run(lambda: _longest_first(self._folder, left_open)):
             await self.recover(segment, report)
         for parts in await self._rounds():
             await self._reconcile(parts, report)
@@ -100,9 +100,10 @@ class Recovery:
             )
         return report
 
-    async def recover(self, segment: Segment, report: RecoveryReport) -> None:
-        """One segment that was left open."""
-        repaired = await self._repair(Binding(segment.id, segment.hour, segment.stream))
+    async def recover(self, segment: Segment, report: RecoveryReport, chunks: int | None = None) -> None:
+        """One segment that was left open; `chunks`: how many of it are durable, if that is known."""
+        limit = await self._limit(segment) if chunks is None else chunks
+        repaired = await self._repair(Binding(segment.id, segment.hour, segment.stream), limit)
         if repaired is None:
             await self._eraser.remove([segment.id])
             report.removed += 1
@@ -153,7 +154,9 @@ class Recovery:
     async def _adopt(self, segment_id: UUID, report: RecoveryReport) -> None:
         path = segment_path(self._folder, segment_id)
         binding = await self._writer.run(lambda: read_binding(path, segment_id, self._vault.media_key))
-        repaired = None if binding is None else await self._repair(binding)
+        repaired = None if binding is None else await self._repair(binding, None)
+        if binding is not None and repaired is not None:
+            repaired = await self._repair(binding, await self._limit(_adopted(binding, repaired)))
         if binding is None or repaired is None:
             await self._writer.run(lambda: path.unlink(missing_ok=True))
             report.removed += 1
@@ -170,12 +173,21 @@ class Recovery:
         if segment.damaged_us is None:
             report.missing += 1
 
-    async def _repair(self, binding: Binding) -> Repaired | None:
+    async def _limit(self, segment: Segment) -> int | None:
+        """How many chunks of a segment count, if another of its span holds the rest; None: all.
+
+        After a failed write the same chunks went into another segment, but this one may hold them as well.
+        """
+        async with open_session(self._database, "B5.record", writes=False) as db:
+            following = await repository.next_first_sequence(db, segment)
+        return None if following is None else following - segment.first_sequence
+
+    async def _repair(self, binding: Binding, limit: int | None) -> Repaired | None:
         key = await self._vault.find_hour_key(binding.hour)
         if key is None:
             return None
         path = segment_path(self._folder, binding.segment_id)
-        return await self._writer.run(lambda: repair_file(path, binding, key))
+        return await self._writer.run(lambda: repair_file(path, binding, key, limit))
 
     async def _save(self, segment: Segment) -> None:
         async with open_session(self._database, "B5.record") as db:
@@ -193,6 +205,17 @@ def list_segments(folder: Path, parts: range = range(PARTS)) -> Generator[UUID, 
                         yield segment_id
 
 
+def _longest_first(folder: Path, segments: list[Segment]) -> list[Segment]:
+    """Of two that begin with the same chunk the first one stays: it shall be the one that holds more."""
+
+    def size(segment: Segment) -> int:
+        with suppress(OSError):
+            return segment_path(folder, segment.id).stat().st_size
+        return 0
+
+    return sorted(segments, key=size, reverse=True)
+
+
 def _is_empty(folder: Path) -> bool:
     with closing(list_segments(folder)) as found:
         return next(found, None) is None
@@ -208,8 +231,10 @@ def read_binding(path: Path, segment_id: UUID, media_key: ScopeKey) -> Binding |
     return binding if binding.segment_id == segment_id else None
 
 
-def repair_file(path: Path, binding: Binding, hour_key: ScopeKey) -> Repaired | None:
-    """Cuts a file after its last sound record and gives it a footer, durably; None if it holds no chunk.
+def repair_file(path: Path, binding: Binding, hour_key: ScopeKey, limit: int | None = None) -> Repaired | None:
+    """Cuts a file after its last sound record, or after `limit` chunks, and gives it a footer, durably.
+
+    None if it then holds no chunk.
 
     What was read may stand in the page cache only, and after a sync that failed the kernel does not write it again
     (it marks the pages clean). So what may have been appended after the last good sync is written once more.
@@ -218,6 +243,8 @@ def repair_file(path: Path, binding: Binding, hour_key: ScopeKey) -> Repaired | 
         found, size = scan_file(path, binding, hour_key)
     except (FileNotFoundError, NotASegment):
         return None
+    if limit is not None and limit < len(found.index):
+        found = found.upto(limit)
     if not len(found.index):
         return None
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)

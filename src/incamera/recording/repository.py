@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, and_, bindparam, delete, func, literal_column, select, tuple_, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, func, literal_column, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -116,6 +116,24 @@ async def next_sequence(db: AsyncSession, span_id: UUID, channel_id: UUID) -> in
     """One behind the last durable chunk of a span; None if nothing of it is stored."""
     query = select(func.max(SegmentRow.next_sequence)).where(
         SegmentRow.span_id == span_id, SegmentRow.channel_id == channel_id
+    )
+    return await db.scalar(query)
+
+
+async def next_first_sequence(db: AsyncSession, segment: Segment) -> int | None:
+    """With which chunk the next segment of its span begins: it then holds the rest. None if there is none.
+
+    One that begins with the same chunk counts if it is closed. (Of two left open the first one that recovery closes
+    counts for the other.)
+    """
+    row = SegmentRow
+    counts = or_(row.state == SegmentState.CLOSED, row.first_sequence > segment.first_sequence)
+    query = select(func.min(row.first_sequence)).where(
+        row.span_id == segment.span_id,
+        row.channel_id == segment.channel_id,
+        row.id != segment.id,
+        row.first_sequence >= segment.first_sequence,
+        counts,
     )
     return await db.scalar(query)
 

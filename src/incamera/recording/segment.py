@@ -368,6 +368,11 @@ class Scan:
     end: int  # offset after the last record that opens
     has_footer: bool  # and nothing but a footer that fits follows
 
+    def upto(self, chunks: int) -> "Scan":
+        """The same with its first `chunks` only, fewer than it has."""
+        index = self.index.upto(chunks)
+        return Scan(self.opening, index, index.end(chunks - 1) if chunks else 0, False)
+
 
 def scan(opener: SegmentOpener, data: bytes | mmap) -> Scan:
     """Reads a whole file (header included) record by record up to the first that does not open.

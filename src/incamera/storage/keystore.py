@@ -12,6 +12,7 @@ pragma that is not "busy". About 5 ms for a household, once per sweep.
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -58,9 +59,8 @@ class KeyStore:
         if is_new:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        for pragma in _PRAGMAS:
-            self._db.execute(f"PRAGMA {pragma}")
+        self._path = path
+        self._db = _connect(path)
         if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
             self._db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
@@ -70,6 +70,13 @@ class KeyStore:
 
     def close(self) -> None:
         self._db.close()
+
+    def reopen(self) -> None:
+        """A new connection, for one that a broken or read-only disk made useless."""
+        fresh = _connect(self._path)
+        with suppress(sqlite3.Error):
+            self._db.close()
+        self._db = fresh
 
     def find_meta(self, name: str) -> bytes | None:
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -158,6 +165,17 @@ class KeyStore:
         return _Transaction(self._db)
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        for pragma in _PRAGMAS:
+            db.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
 class _Transaction:
     """`BEGIN IMMEDIATE` … `COMMIT`, or `ROLLBACK` if the block raises."""
 
@@ -168,4 +186,8 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, error: object, _trace: object) -> None:
-        self._db.execute("COMMIT" if error is None else "ROLLBACK")
+        try:
+            self._db.execute("COMMIT" if error is None else "ROLLBACK")
+        finally:
+            if self._db.in_transaction:  # the disk refused the commit; the next one must be able to begin
+                self._db.execute("ROLLBACK")

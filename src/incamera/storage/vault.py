@@ -27,6 +27,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -42,6 +43,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from incamera.kit.clock import Clock
 from incamera.kit.errors import IncameraError
 from incamera.storage.keystore import SCHEMA_VERSION, KeyStore, WrappedKey
+from incamera.storage.sqlite_errors import needs_new_connection
 from incamera.storage.tombstones import LedgerMissing, Tombstone, TombstoneLedger, name_digest
 
 log = structlog.get_logger(__name__)
@@ -530,7 +532,19 @@ class Vault:
         raise ShredNotVerified
 
     async def _on_thread(self, function: Callable[..., Result], *arguments: object) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._with_a_sound_store, function, *arguments
+        )
+
+    def _with_a_sound_store(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """An error of the disk is the caller's to handle; the store itself must be of use again afterwards."""
+        try:
+            return function(*arguments)
+        except sqlite3.Error as error:
+            if needs_new_connection(error) and hasattr(self, "_store"):
+                with suppress(sqlite3.Error):
+                    self._store.reopen()
+            raise
 
 
 __all__ = [

@@ -1,0 +1,53 @@
+"""A disk that refuses, once or for a while, at any step: recording goes on by itself, and nothing acknowledged goes."""
+
+import errno
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.shim import Action, Operation
+from tests.faults.steps import Break, Stepper, a_stepper, every_step
+
+pytestmark = pytest.mark.slow
+
+ERRORS = (errno.EIO, errno.ENOSPC, errno.EROFS, errno.EDQUOT)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stepper]:
+    with a_stepper("recording_scenario", tmp_path_factory.mktemp("recording")) as stepper:
+        yield stepper
+
+
+def test_recording_goes_on_after_an_error_at_any_step(recording: Stepper) -> None:
+    found = every_step(recording, Action.FAIL, errors=ERRORS)
+
+    assert len(found) > 100
+    print(f"recording: went on after an error at {len(found)} steps")
+
+
+def test_recording_goes_on_when_a_disk_that_refused_for_a_while_is_back(recording: Stepper) -> None:
+    found = every_step(recording, Action.FAIL, errors=ERRORS, stride=7, length=40)
+
+    print(f"recording: went on after 40 errors in a row from {len(found)} steps on")
+
+
+def test_recording_survives_writes_that_the_disk_takes_in_part(recording: Stepper) -> None:
+    found = every_step(recording, Action.SHORTEN, operations=(Operation.WRITE,), stride=3)
+
+    print(f"recording: survived {len(found)} short writes")
+
+
+def test_recording_killed_while_the_disk_refuses_has_no_chunk_twice(recording: Stepper) -> None:
+    """What a failed write left behind may also lie in the segment that was begun instead."""
+    steps = 0
+    for step in range(1, 400):
+        broken = Break(
+            Action.FAIL, step, ERRORS[step % 4], only="media/", last=step + step % 3, kill=step + 4 + step % 7
+        )
+        outcome = recording.run(broken)
+        assert not outcome.problem, f"{broken}\n{outcome.problem}"
+        if not outcome.hits:
+            break
+        steps += 1
+    print(f"recording: killed after errors at {steps} steps")
