@@ -52,7 +52,7 @@ from incamera.devices import (
 from incamera.devices import endpoints as devices_endpoints
 from incamera.devices import processing as devices_processing
 from incamera.devices.model import render_keep
-from incamera.kit.clock import Clock, SystemClock
+from incamera.kit.clock import Clock, LateClock, newest_file_at
 from incamera.kit.events import EventBus
 from incamera.kit.memory import keep_memory_private
 from incamera.live import LIVE_PATH, LiveService
@@ -108,7 +108,9 @@ from incamera.website import endpoints as website_endpoints
 from incamera.website import processing as website_processing
 
 log = structlog.get_logger(__name__)
-declare_log_events(None, {"server.ready": ("port", "transport"), "server.stopped": ()})
+declare_log_events(
+    None, {"server.clock_not_set": ("goes_on_from",), "server.ready": ("port", "transport"), "server.stopped": ()}
+)
 
 Say = Callable[[str], None]
 WEB_FOLDER: Final = Path(__file__).parent / "_web"
@@ -250,7 +252,7 @@ class Incamera:
 
     def __init__(self, settings: Settings, say: Say) -> None:
         self.settings = settings
-        self.clock = SystemClock()
+        self.clock = LateClock(newest_file_at(settings.data))
         self._say = say
         self._not_ready: str | None = "starting"
 
@@ -265,6 +267,8 @@ class Incamera:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
+        if self.clock.is_guessing:
+            log.warning("server.clock_not_set", goes_on_from=self.clock.now().isoformat(timespec="seconds"))
         sockets = bind(settings.host, settings.port)  # first: a taken port leaves nothing behind
         for sock in sockets:
             stack.callback(sock.close)
@@ -480,6 +484,7 @@ def figures_of(features: Features, media: SocketServer, directory: DataDirectory
             ("playback_sockets", "Pages that look back."): lambda: media.connection_count(PLAYBACK_PATH),
             ("edges_connected", "Edges on line."): lambda: features.uplinks.edge_count,
             ("event_streams", "Pages that follow changes."): lambda: features.devices.feed.count,
+            ("asyncio_tasks", "Tasks of the event loop."): lambda: len(asyncio.all_tasks()),
             ("media_free_bytes", "Free space for recordings."): free_bytes(directory.folder("media")),
         },
         counters={

@@ -57,13 +57,22 @@ def test_a_burst_of_old_pictures_never_runs_ahead_for_long_and_time_never_goes_b
 
 def test_small_drift_of_sound_is_left_alone() -> None:
     aligner = SoundAligner()
-    aligner.observe(TrackPoint(10.0, 500.0), TrackPoint(10.03, 500.0))
     assert aligner.step(0.064) == 0.0
+    aligner.observe(TrackPoint(10.0, 500.0), TrackPoint(10.015, 500.0))
+    assert aligner.step(0.064) == 0.0
+
+
+def test_sound_that_nobody_heard_yet_is_put_where_it_belongs() -> None:
+    aligner = SoundAligner()
+    aligner.observe(TrackPoint(10.0, 500.0), TrackPoint(10.3, 500.0))
+    assert aligner.step(0.064) == pytest.approx(-0.3)
+    assert aligner.step(0.064) == pytest.approx(-0.3)
 
 
 @pytest.mark.parametrize("late_s", [0.3, -0.3])
 def test_larger_drift_goes_by_tiny_steps(late_s: float) -> None:
     aligner = SoundAligner()
+    aligner.step(0.064)
     aligner.observe(TrackPoint(10.0, 500.0), TrackPoint(10.0 + late_s, 500.0))
 
     shifts = [aligner.step(0.064) for _ in range(400)]
@@ -97,3 +106,29 @@ def test_delays_grow_to_a_bound_with_full_jitter() -> None:
     assert backoff.next_delay_s() == 0.5
     spread = [Backoff(first_s=8.0).next_delay_s() for _ in range(200)]
     assert max(spread) - min(spread) > 5.0
+
+
+def test_a_server_whose_clock_is_set_back_is_followed_and_no_picture_stands_still() -> None:
+    clock = PictureClock(90_000)
+    day_us = 86_400_000_000
+    times = [clock.wall_us(number * PICTURE, 2 * day_us + number * 40_000) for number in range(50)]
+    times += [clock.wall_us(number * PICTURE, day_us + number * 40_000) for number in range(50, 100)]
+
+    assert times[50] == day_us + 50 * 40_000
+    assert all(39_000 < later - earlier < 41_000 for earlier, later in itertools.pairwise(times[50:]))
+
+
+@pytest.mark.parametrize("step_s", [-86_400, -3600, 3600, 86_400])
+def test_a_step_of_the_servers_clock_counts_from_the_next_answer_on(step_s: int) -> None:
+    clock = HandClock()
+    server = ServerClock(clock)  # type: ignore[arg-type]
+    for _ in range(8):
+        sent_us = server.monotonic_us()
+        clock.monotonic_s += 0.001
+        server.observe(sent_us, clock.wall_us)
+
+    sent_us = server.monotonic_us()
+    clock.monotonic_s += 0.2  # the slowest of all round trips
+    server.observe(sent_us, clock.wall_us + step_s * 1_000_000)
+
+    assert abs(server.now_us() - clock.wall_us - step_s * 1_000_000) <= 200_000

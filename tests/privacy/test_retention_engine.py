@@ -193,6 +193,48 @@ async def test_a_clock_set_ahead_while_running_erases_nothing(rows) -> None:
     assert not engine.is_paused, "set back, it is right again by itself"
 
 
+@pytest.mark.req("R-03")
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=1)])
+async def test_a_day_or_hours_ahead_erase_nothing_while_running(rows, ahead) -> None:
+    clock = JumpingClock()
+    await add(
+        rows, Person(id=1, name="a", code_at=NOON), Viewing(person_id=1, seen_at=NOON - timedelta(days=29, hours=23))
+    )
+    engine = an_engine(rows, clock, is_time_agreed=lambda _now: False)
+    await engine.sweep()
+    clock.jump = ahead
+    await engine.sweep()
+    assert engine.is_paused
+    assert await count(rows, Viewing) == 1
+
+
+@pytest.mark.req("R-03")
+@pytest.mark.parametrize("behind", [timedelta(days=1), timedelta(days=365 * 56)])
+async def test_a_clock_that_was_behind_may_return_to_the_right_time_by_itself(rows, behind) -> None:
+    clock = JumpingClock()
+    await an_engine(rows, clock, is_time_agreed=lambda _now: False).sweep()
+    clock.jump = -behind
+    engine = an_engine(rows, clock, is_time_agreed=lambda _now: False)
+    await engine.sweep()
+    assert not engine.is_paused
+
+    clock.jump = timedelta()
+    await engine.sweep()
+    assert not engine.is_paused, "what was known before is enough to believe it"
+
+
+@pytest.mark.req("R-03")
+async def test_a_clock_that_fell_behind_keeps_nothing_too_long(rows) -> None:
+    clock = JumpingClock()
+    await add(rows, Person(id=1, name="a", code_at=NOON), Viewing(person_id=1, seen_at=NOON))
+    engine = an_engine(rows, clock, is_time_agreed=lambda _now: False)
+    await engine.sweep()
+    clock.jump = -timedelta(days=40)
+    clock.move(days=31)
+    await engine.sweep()
+    assert await count(rows, Viewing) == 0
+
+
 class StuckTarget:
     """A disk that does not let go."""
 

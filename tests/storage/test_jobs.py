@@ -193,3 +193,22 @@ async def test_new_job_wakes_an_idle_worker(database: Database, clock: _StillClo
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert work.seen == [{"id": 7}]
+
+
+async def test_a_clock_that_was_ahead_for_a_while_holds_nothing_up(database: Database, clock: _StillClock) -> None:
+    """Set to next year by mistake, and set right again: neither a lease nor the next turn of a schedule waits a year."""
+    queue, daily, work = JobQueue(database, clock), _Work(), _Work()
+    queue.every(timedelta(hours=1), "daily", daily)
+    queue.handle("export", work)
+    clock.move(days=365)
+    await queue._plan()
+    await queue.run_due()
+    assert len(daily.seen) == 1
+    await _add(queue, database, due_at=clock.now() - timedelta(days=400))
+    assert await queue._claim() is not None, "and whoever held it died"
+
+    clock.move(days=-365)
+    await queue.run_due()
+
+    assert len(daily.seen) == 2
+    assert work.seen == [{"id": 7}]

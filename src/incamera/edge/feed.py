@@ -14,7 +14,7 @@ from typing import Final
 from incamera.edge.decoder.messages import ENCODED_CODECS, encoded_sound_config
 from incamera.edge.decoder.processes import SoundEncoder
 from incamera.edge.lanes import Lane, Run
-from incamera.edge.media_time import PictureClock, SoundAligner, TrackPoint
+from incamera.edge.media_time import PictureClock, SoundAligner, TrackPoint, in_order
 from incamera.edge.server_clock import ServerClock
 from incamera.edge.sources.base import ClockPoint, SourceFault, TrackInfo
 from incamera.kit.ids import new_id
@@ -180,7 +180,7 @@ class SoundFeed:
             self._has_begun = True
             started_us, cause = run.started_us, run.gap_cause
             self._lane.begin_run(Run(new_id(), self._config, started_us, 0, cause))
-        wall_us = max(self._newest_wall_us + 1, self._wall_us(chunk.decode_time / self._rate))
+        wall_us = in_order(self._newest_wall_us, self._wall_us(chunk.decode_time / self._rate))
         self._newest_wall_us = wall_us
         self._lane.push(chunk, wall_us, arrived_s)
 
@@ -246,19 +246,20 @@ class ConnectionFeed:
     def _on_run(self, run: Run) -> None:
         if self._sound is not None:
             self._sound.begin_run(run)
+            self._align_at_s = 0.0
         self._tell_run()
 
     def _on_sound(self, sound: SoundFeed, unit: AccessUnit, arrived_s: float) -> None:
         ticks = unit.presentation_time * self._ticks // self._unit_ticks
         sound.anchor(ticks, arrived_s)
         self._newest_arrival_s = arrived_s
+        if arrived_s >= self._align_at_s:
+            self._align_at_s = arrived_s + _ALIGN_EVERY_S
+            self._align(sound)
         if self._encoder is not None:
             self._encoder.push(unit.presentation_time, unit.nal_units[0])
         else:
             sound.on_frame(ticks, unit.nal_units[0], arrived_s)
-        if arrived_s >= self._align_at_s:
-            self._align_at_s = arrived_s + _ALIGN_EVERY_S
-            self._align(sound)
 
     def _on_encoded(self, presentation_time: int, data: bytes) -> None:
         if self._sound is not None:

@@ -15,7 +15,8 @@ _JUMP_US: Final = 1_000_000
 class PictureClock:
     """Wall times, in microseconds, of the samples of one track in one run; strictly increasing.
 
-    They follow the arrivals within a second, so none lies further in the future than that.
+    They follow the arrivals within a second, so none lies further in the future than that. Where the server's clock was
+    set back they go back with it, else a day would pass in one microsecond per picture.
     """
 
     def __init__(self, timescale: int) -> None:
@@ -30,7 +31,7 @@ class PictureClock:
             wall_us = arrival_us
         else:
             step_us = (decode_time - self._decode_time) * 1_000_000 // self._timescale
-            wall_us = max(previous + 1, _drawn_towards(previous + step_us, arrival_us))
+            wall_us = in_order(previous, _drawn_towards(previous + step_us, arrival_us))
         self._decode_time, self._wall_us = decode_time, wall_us
         return wall_us
 
@@ -40,6 +41,11 @@ class PictureClock:
         return self._wall_us + round((decode_s - self._decode_time / self._timescale) * 1_000_000)
 
 
+def in_order(previous_us: int, wall_us: int) -> int:
+    """The wall time of the next sample: later than the one before it, unless the clock was set back."""
+    return wall_us if wall_us < previous_us - _JUMP_US else max(previous_us + 1, wall_us)
+
+
 def _drawn_towards(predicted_us: int, arrival_us: int) -> int:
     error_us = arrival_us - predicted_us
     if abs(error_us) > _JUMP_US:
@@ -47,7 +53,7 @@ def _drawn_towards(predicted_us: int, arrival_us: int) -> int:
     return predicted_us + error_us // (_GENTLE if error_us > 0 else _FIRM)
 
 
-_TOLERATED_DRIFT_S: Final = 0.040
+_TOLERATED_DRIFT_S: Final = 0.020  # half of what people may meet: the player has the other half
 _GOOD_ENOUGH_S: Final = 0.005
 _LARGEST_STEP: Final = 0.02  # of a frame's duration: inaudible, and the picture never waits for the sound
 
@@ -61,9 +67,13 @@ class TrackPoint:
 
 
 class SoundAligner:
-    """How far sound must move, in seconds, to stay with the picture: by tiny steps of its decode times only."""
+    """How far sound must move, in seconds, to stay with the picture: by tiny steps of its decode times only.
+
+    What is known before the first frame is applied at once: nobody has heard anything yet.
+    """
 
     def __init__(self) -> None:
+        self._has_begun = False
         self._missing_s = 0.0
         self._is_correcting = False
         self._shift_s = 0.0
@@ -73,11 +83,14 @@ class SoundAligner:
         where_it_is = sound.decode_s + self._shift_s
         where_it_belongs = picture.decode_s + (sound.camera_s - picture.camera_s)
         self._missing_s = where_it_belongs - where_it_is
+        if not self._has_begun:
+            self._shift_s, self._missing_s = self._shift_s + self._missing_s, 0.0
         if abs(self._missing_s) > _TOLERATED_DRIFT_S:
             self._is_correcting = True
 
     def step(self, frame_duration_s: float) -> float:
         """To be called once per frame of sound; the total shift in seconds from this frame on."""
+        self._has_begun = True
         if self._is_correcting:
             largest = frame_duration_s * _LARGEST_STEP
             step = max(-largest, min(largest, self._missing_s))

@@ -6,6 +6,7 @@ from typing import Final
 from incamera.kit.clock import Clock
 
 _REMEMBERED_PINGS: Final = 8
+_STEP_US: Final = 500_000  # more than this apart, and more than the round trip explains: another time
 
 
 class ServerClock:
@@ -29,7 +30,10 @@ class ServerClock:
         now_us = self.monotonic_us()
         if sent_us > now_us:
             return
-        self._samples.append((now_us - sent_us, server_us - (sent_us + now_us) // 2))
+        trip_us, offset_us = now_us - sent_us, server_us - (sent_us + now_us) // 2
+        if abs(offset_us - self._offset_us) > trip_us + _STEP_US:  # the server's clock was set
+            self._samples.clear()
+        self._samples.append((trip_us, offset_us))
         self._offset_us = min(self._samples)[1]
 
     def forget(self) -> None:

@@ -1,6 +1,6 @@
 """The retention engine: carries out every declared rule, writes evidence, and stops what it cannot erase from.
 
-                    sweep ok                        forward jump > 1 day, time not agreed
+                    sweep ok                        forward jump, time not agreed
     ┌─────────────────────────────┐        ┌──────────────────────────────────────────────┐
     │  running ── every period ──►│        ▼                                              │
     └─────────────────────────────┘     paused: nothing is erased, the operator is asked ─┘ time agreed
@@ -32,7 +32,8 @@ log = structlog.get_logger(__name__)
 
 MEDIA_PERIOD: Final = timedelta(minutes=5)
 ROW_PERIOD: Final = timedelta(hours=1)
-LARGEST_JUMP: Final = timedelta(days=1)
+LARGEST_JUMP: Final = timedelta(days=1)  # from one life of the server to the next: it may have been switched off
+LARGEST_STEP: Final = timedelta(minutes=90)  # of a running clock: a quarter of the shortest time an owner may choose
 _TICK_S: Final = 30.0
 
 declare_log_events(
@@ -41,7 +42,7 @@ declare_log_events(
         "retention.swept": ("activity", "erased"),
         "retention.failed": ("activity", "error"),
         "retention.evidence_failed": ("activity", "error"),
-        "retention.paused": ("days",),
+        "retention.paused": ("days", "hours"),
         "retention.resumed": (),
         "retention.standing_still": ("activity", "minutes"),
     },
@@ -97,7 +98,8 @@ class RetentionEngine:
         self._plan = make_plan(registry, targets or {})
         self._is_time_agreed = is_time_agreed
         self._progress = {group: _Progress(clock.monotonic()) for group in self._plan}
-        self._last_seen: tuple[datetime, float] | None = None
+        self._believed: datetime | None = None  # when the monotonic clock stood at zero, by the latest time believed
+        self._has_run = False
         self._paused = False
 
     @property
@@ -174,7 +176,7 @@ class RetentionEngine:
                     await self._sweep_group(group)
 
     async def _sweep_group(self, group: Group) -> None:
-        now = self._clock.now()
+        now = self._now()
         progress = self._progress[group]
         try:
             swept = await (self._sweep_target(group, now) if group.target else self._sweep_rows(group, now))
@@ -229,24 +231,32 @@ class RetentionEngine:
             log.error("retention.evidence_failed", activity="", error=type(error).__name__)
 
     async def _may_erase(self) -> bool:
-        """False after a forward jump of more than a day that no time source confirms: what is young must not go."""
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        if self._last_seen is None:
-            last_run = await self._repository.last_run()
-            jump = timedelta() if last_run is None else now - last_run
-        else:
-            seen_at, seen_monotonic = self._last_seen
-            jump = (now - seen_at) - timedelta(seconds=monotonic - seen_monotonic)
-        if jump > LARGEST_JUMP and not self._is_time_agreed(now):
+        """False after a forward jump that no time source confirms: what is young must not go.
+
+        Jumps are measured from the latest time that was ever believed, going on with the monotonic clock. So a clock
+        that was set back, or that woke up without a battery, may return to the right time without anybody's word.
+        """
+        now, monotonic = self._clock.now(), timedelta(seconds=self._clock.monotonic())
+        if self._believed is None:
+            self._believed = (await self._repository.last_run() or now) - monotonic
+        jump = now - monotonic - self._believed
+        if jump > (LARGEST_STEP if self._has_run else LARGEST_JUMP) and not self._is_time_agreed(now):
             if not self._paused:
-                log.error("retention.paused", days=jump.days)
+                log.error("retention.paused", days=jump.days, hours=jump.seconds // 3600)
             self._paused = True
             return False
         if self._paused:
             log.info("retention.resumed")
-        self._paused = False
-        self._last_seen = now, monotonic
+        self._paused, self._has_run = False, True
+        self._believed = max(self._believed, now - monotonic)
         return True
+
+    def _now(self) -> datetime:
+        """The time to erase by: the clock's, unless it fell far behind what was believed. Nothing is kept too long."""
+        now = self._clock.now()
+        assert self._believed is not None
+        known = self._believed + timedelta(seconds=self._clock.monotonic())
+        return known if known - now > LARGEST_STEP else now
 
     def _watch(self) -> None:
         standing = [group for group in self._plan if self._stands_still(group)]

@@ -33,6 +33,7 @@ POLL_S: Final = 2.0
 FIRST_RETRY_S: Final = 5.0
 LONGEST_RETRY_S: Final = 3600.0
 MAX_ATTEMPTS: Final = 20
+_SLACK: Final = timedelta(seconds=2 * LONGEST_RETRY_S)  # a failed turn may be put off by more than its period
 KEEP_DEAD: Final = timedelta(days=30)
 FORGET_JOB: Final = "jobs.forget_dead"
 
@@ -155,8 +156,12 @@ class JobQueue:
                 await self.add(db, schedule.name, {}, unique_key=f"every/{schedule.name}")
 
     def _claimable(self, now: datetime) -> Select[JobRow]:
-        free = or_(JobRow.leased_until.is_(None), JobRow.leased_until < now)
-        ready = and_(JobRow.due_at <= now, JobRow.dead_at.is_(None), JobRow.name.in_(self._handlers))
+        leased = JobRow.leased_until
+        # A lease never ends later than this, nor is a turn due later: those times come from a clock that was wrong.
+        free = or_(leased.is_(None), leased < now, leased > now + timedelta(seconds=2 * LEASE_S))
+        overlong = [and_(JobRow.name == it.name, JobRow.due_at > now + it.every + _SLACK) for it in self._schedules]
+        is_due = or_(JobRow.due_at <= now, *overlong)
+        ready = and_(is_due, JobRow.dead_at.is_(None), JobRow.name.in_(self._handlers))
         # SQLite has one writer at a time and ignores FOR UPDATE; PostgreSQL lets the others take the next row.
         return select(JobRow).where(ready, free).order_by(JobRow.due_at).limit(1).with_for_update(skip_locked=True)
 
