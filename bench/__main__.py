@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.harness import BenchError
 
-NAMES = ("ingest", "ingest_tls", "fanout", "ttff", "record", "playback", "timeline")
+NAMES = ("ingest", "ingest_tls", "fanout", "ttff", "record", "playback", "timeline", "soak")
 
 
 def main() -> int:

@@ -214,13 +214,14 @@ def _wait_for_edge(server: Server) -> None:
     server.wait_for("/api/v1/edges", lambda body: any(_is_online(edge) for edge in body["items"]), START_S)
 
 
-def add_camera(server: Server, address: str, *, mode: str, name: str = "Bench") -> str:
+def add_camera(server: Server, address: str, *, mode: str, name: str = "Bench", password: str = "") -> str:
     """Adds a camera through the API; the id of its channel."""
+    login = {"username": "viewer", "password": password} if password else {}
     body = {
         "kind": "camera",
         "name": name,
         "time_zone": "Europe/Paris",
-        "channels": [{"name": name, "address": address}],
+        "channels": [{"name": name, "address": address, **login}],
         "privacy_card": {
             "purpose": "measuring",
             "placement": "indoor",

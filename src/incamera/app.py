@@ -101,6 +101,7 @@ from incamera.storage import migrations, root_key
 from incamera.storage.data_directory import DataDirectory, lock, open_data_directory
 from incamera.storage.database import Database
 from incamera.storage.jobs import JobQueue
+from incamera.storage.volume import VolumeState
 from incamera.storage.vault import Vault
 from incamera.streams import UPLINK_PATH, Hub, SocketPolicy, SocketServer, UplinkContext, UplinkDirectory
 from incamera.website import CameraSign
@@ -301,6 +302,7 @@ class Incamera:
         )
         stack.push_async_callback(listener.stop)
         stack.enter_context(published(figures_of(features, media, foundation.directory)))
+        features.recorder.volume.on_change(features.devices.feed.tell_of_volume)
         stack.callback(features.devices.feed.close)  # event streams would hold the listener's stop
         await listener.start()
         if settings.edge:
@@ -331,7 +333,7 @@ class Incamera:
     def _connect_api(self, core: Core, features: Features, certificate: Certificate | None) -> FastAPI:
         api = create_api()
         token = self.settings.metrics_token.get_secret_value() if self.settings.metrics_token else None
-        api.include_router(health_router(lambda: self._not_ready, token))
+        api.include_router(health_router(lambda: self._not_ready, token, lambda: features.recorder.volume.state))
         if certificate is not None and certificate.ca is not None:
             api.include_router(trust_router(certificate.ca))
         add_description(api)
@@ -486,6 +488,9 @@ def figures_of(features: Features, media: SocketServer, directory: DataDirectory
             ("event_streams", "Pages that follow changes."): lambda: features.devices.feed.count,
             ("asyncio_tasks", "Tasks of the event loop."): lambda: len(asyncio.all_tasks()),
             ("media_free_bytes", "Free space for recordings."): free_bytes(directory.folder("media")),
+            ("media_volume_trouble", "1 while the volume of the recordings does not do its work."): lambda: (
+                features.recorder.volume.state is not VolumeState.WELL
+            ),
         },
         counters={
             ("recorded_bytes", "Bytes of recordings written."): lambda: recorded.written_bytes,

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from incamera.kit.errors import IncameraError
 from incamera.serving.problems import add_problem_handlers
@@ -17,6 +18,13 @@ class CameraAsleep(IncameraError):
 
     def __init__(self) -> None:
         super().__init__("The camera sleeps; wake it first.")
+
+
+class EdgeAway(IncameraError):
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The edge is away.")
 
 
 class _Body(BaseModel):
@@ -33,6 +41,10 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
     async def asleep() -> None:
         raise CameraAsleep
 
+    @api.get("/away")
+    async def away() -> None:
+        raise EdgeAway
+
     @api.get("/broken")
     async def broken() -> None:
         raise RuntimeError("anne@example.org")
@@ -43,6 +55,17 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(app=api, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
         yield http
+
+
+@pytest.mark.parametrize(("path", "status", "level"), [("/away", 503, "warning"), ("/broken", 500, "error")])
+async def test_only_our_own_mistakes_are_errors_in_the_log(
+    client: httpx2.AsyncClient, path: str, status: int, level: str
+) -> None:
+    with capture_logs() as said:
+        response = await client.get(path)
+
+    assert response.status_code == status
+    assert [line["log_level"] for line in said if line["event"] == "http.failed"] == [level]
 
 
 async def test_named_error_speaks_for_itself(client: httpx2.AsyncClient) -> None:

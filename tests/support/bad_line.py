@@ -40,6 +40,11 @@ class BadLine:
     def speak_again(self) -> None:
         self._speaks.set()
 
+    def cut(self) -> None:
+        """Ends every connection; new ones are taken."""
+        for task in self._tasks:
+            task.cancel()
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"

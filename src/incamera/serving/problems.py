@@ -114,8 +114,10 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 async def _incamera_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, IncameraError)
-    if error.status >= 500:
+    if error.status == 500:
         log.error("http.failed", method=request.method, route=route_of(request.scope), exc_info=error)
+    elif error.status > 500:  # a line that is down, a camera that does not answer: told, and no mistake of ours
+        log.warning("http.failed", method=request.method, route=route_of(request.scope), exc_info=error)
     return respond(error)
 
 
