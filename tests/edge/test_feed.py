@@ -121,13 +121,25 @@ def test_sound_shares_the_pictures_origin_and_begins_after_it() -> None:
     assert bench.sound.chunks[0][0].decode_time == pytest.approx(0.05 * 16_000, abs=1)
 
 
+def test_sender_reports_that_come_first_place_sound_at_once() -> None:
+    bench = Bench(VIDEO, AUDIO)
+    bench.show(0, 100.0)
+    bench.points = {0: ClockPoint(7_000_000, 5_000.0), 1: ClockPoint(123 + 1024, 5_000.0)}
+    bench.feed._clock_point = bench.points.get
+    for number in range(1, 5):
+        bench.play(number, 100.2 + (number - 1) * 0.064)
+
+    assert bench.sound.chunks[0][0].decode_time == pytest.approx(0, abs=30)
+
+
 def test_sender_reports_draw_sound_to_its_picture() -> None:
     bench = Bench(VIDEO, AUDIO)
     bench.show(0, 100.0)
-    # Sound arrives 200 ms after the picture it belongs to, as the camera's clock shows.
-    bench.points = {0: ClockPoint(7_000_000, 5_000.0), 1: ClockPoint(123 + 1024, 5_000.0)}
-    bench.feed._clock_point = bench.points.get
     for number in range(1, 400):
+        if number == 3:
+            # Sound arrives 200 ms after the picture it belongs to, as the camera's clock shows.
+            bench.points = {0: ClockPoint(7_000_000, 5_000.0), 1: ClockPoint(123 + 1024, 5_000.0)}
+            bench.feed._clock_point = bench.points.get
         if number % 2:
             bench.show(number // 2 + 1, 100 + number * 0.064)
         bench.play(number, 100.2 + (number - 1) * 0.064)

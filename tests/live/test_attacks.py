@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from incamera.devices import DeviceRemoved
 from tests.live.conftest import Household, Page
@@ -40,6 +41,20 @@ async def test_a_ticket_of_before_the_removal_opens_nothing_after_it(household: 
     await page.say(open=word)
 
     assert (await page.hear("error"))["code"] == "ticket_invalid"
+
+
+@pytest.mark.req("X-09")
+async def test_who_asks_on_and_on_is_shown_out(household: Household) -> None:
+    page = await household.page()
+    await page.open(await household.ticket(household.owner))
+
+    with pytest.raises(ConnectionClosed):
+        await _ask_on_and_on(page)
+
+
+async def _ask_on_and_on(page: Page) -> None:
+    for _ in range(100_000):
+        await page.say(ping=1)
 
 
 async def anything(page: Page) -> str:

@@ -250,7 +250,16 @@ async def test_the_server_says_farewell(household: Household) -> None:
     assert page.line.close_code == 1001
 
 
-@pytest.mark.parametrize("message", ["{}", '{"open": 5}', '{"play": {}}', "[1]", "null"])
+async def test_a_page_may_ask_whether_the_line_is_there(household: Household) -> None:
+    page = await household.page()
+    await page.open(await household.ticket(household.owner))
+
+    await page.say(ping=1)
+
+    assert await page.hear("pong") == {"type": "pong"}
+
+
+@pytest.mark.parametrize("message", ["{}", '{"open": 5}', '{"ping": "x"}', '{"play": {}}', "[1]", "null"])
 async def test_what_no_page_says_closes_the_socket(household: Household, message: str) -> None:
     page = await household.page()
     await page.line.send(message)

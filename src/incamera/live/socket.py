@@ -1,12 +1,13 @@
 """`/media/live`: one socket per page, all its tiles.
 
-    page    {"open": TICKET} · {"close": HANDLE}
+    page    {"open": TICKET} · {"close": HANDLE} · {"ping": N}
     server  {"type":"opened","ticket":TICKET,"handle":N,"channel":ID,"stream":"main"}, then per stream, in this order:
             {"type":"state","handle":N,"state":"online","fault":"none","since_us":T}     now and at every change
             {"type":"run","handle":N,"run":ID,"codec":…,"init":BASE64,…}                 before the chunks of a run
             binary: viewer header and chunk (`protocol.frames`); first the GOP so far, in one go
             {"type":"stopped","handle":N,"reason":…}                                     closed from our side
             {"type":"error","ticket":TICKET,"code":…,"detail":…}                         nothing was opened
+            {"type":"pong"}                                                              the line is there
 
 Nobody waits: a viewer with more than two seconds unsent loses everything up to the next sync sample, and only it does.
 """
@@ -57,8 +58,13 @@ class LiveSocket(MediaSocket):
                 self._open(word)
             case {"close": int(handle)}:
                 self._close(handle)
+            case {"ping": int()}:  # pages cannot see the pings of the protocol; silence may be a line that is gone
+                if not self.connection.unsent_bytes:  # else what waits is the answer, and a page that asks on and
+                    self.send_json({"type": "pong"})  # on without reading fills no memory
             case _:
-                raise websocket.WebSocketViolation(websocket.POLICY, 'say {"open": TICKET} or {"close": HANDLE}')
+                raise websocket.WebSocketViolation(
+                    websocket.POLICY, 'say {"open": TICKET}, {"close": HANDLE} or {"ping": N}'
+                )
 
     def on_shutdown(self) -> None:
         for stream in tuple(self._streams.values()):

@@ -32,12 +32,18 @@ _MAX_LAG_S: Final = 5.0
 
 
 class Anchor:
-    """Where tick 0 of a camera lies: monotonic and wall time of the moment it was switched on."""
+    """Where tick 0 of a camera lies: monotonic and wall time of the full second before it was switched on.
+
+    At a full second, so that picture number `n` stands for exactly `n / fps` and the sound's tick at a full second can be
+    held against it.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.monotonic_s = clock.monotonic()
-        self.wall_us = clock.now_us()
+        now_us = clock.now_us()
+        into_second_us = now_us % 1_000_000
+        self.monotonic_s = clock.monotonic() - into_second_us / 1_000_000
+        self.wall_us = now_us - into_second_us
 
     def elapsed_s(self) -> float:
         """Seconds since then."""

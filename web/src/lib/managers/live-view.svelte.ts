@@ -5,7 +5,7 @@
  *                    └──────► stopped | refused | unsupported   (until started again)
  */
 import type { Channel } from "../api/model";
-import { canPlay, type LiveEvent, LivePlayer, LowDelayPlayer, type Run, SoundPlayer, type StopReason, type Subscription } from "../player";
+import { canPlay, type LiveEvent, LivePlayer, LowDelayPlayer, LowDelaySound, type Run, SoundPlayer, type StopReason, type Subscription } from "../player";
 import { liveSocket } from "./live";
 
 export type LiveStatus = "idle" | "starting" | "playing" | "waiting" | "stopped" | "refused" | "unsupported";
@@ -33,7 +33,7 @@ export class LiveView {
   private elements: LiveElements | null = null;
   private channel: Channel | null = null;
   private player: LivePlayer | LowDelayPlayer | null = null;
-  private sound: SoundPlayer | null = null;
+  private sound: SoundPlayer | LowDelaySound | null = null;
   private picture: Subscription | null = null;
   private soundSubscription: Subscription | null = null;
   private stream: "main" | "sub" = "main";
@@ -69,12 +69,11 @@ export class LiveView {
     this.player?.resume();
   }
 
-  /** Must run inside a gesture: browsers play sound only after one. Plays with the smooth picture. */
+  /** Must run inside a gesture: browsers play sound only after one. */
   turnSoundOn(volume: number): void {
     const { channel, elements, player } = this;
-    if (!channel || !elements?.audio || !(player instanceof LivePlayer) || this.sound) return;
-    elements.audio.volume = volume;
-    const sound = new SoundPlayer(elements.audio, elements.video, player.origin);
+    if (!channel || !elements?.audio || !player || this.sound) return;
+    const sound = player instanceof LivePlayer ? smoothSound(elements, elements.audio, player, volume) : this.lowDelaySound(player, volume);
     this.sound = sound;
     this.isSoundOn = true;
     this.soundRefusal = null;
@@ -87,6 +86,11 @@ export class LiveView {
     this.soundSubscription = null;
     this.sound = null;
     this.isSoundOn = false;
+  }
+
+  setVolume(volume: number): void {
+    if (this.sound instanceof LowDelaySound) this.sound.setVolume(volume);
+    else if (this.elements?.audio) this.elements.audio.volume = volume;
   }
 
   /** Seconds the picture trails the newest one received. */
@@ -104,7 +108,7 @@ export class LiveView {
     return new LivePlayer(elements.video, {
       onPicture: () => this.playing(),
       onBroken: () => this.subscribe(),
-      soundEdgeS: () => this.sound?.edgeS ?? null,
+      soundEdgeS: () => (this.sound instanceof SoundPlayer ? this.sound.edgeS : null),
     });
   }
 
@@ -112,10 +116,23 @@ export class LiveView {
     return new LowDelayPlayer(elements.canvas!, {
       onPicture: () => this.playing(),
       onUnsupported: () => {
+        this.turnSoundOff();
         this.player?.close();
         this.isLowDelay = false;
         this.player = this.smoothPlayer(elements);
         this.subscribe();
+      },
+      heardS: () => (this.sound instanceof LowDelaySound ? this.sound.heardS : null),
+    });
+  }
+
+  private lowDelaySound(player: LowDelayPlayer, volume: number): LowDelaySound {
+    return new LowDelaySound({
+      origin: player.origin,
+      volume,
+      onUnsupported: () => {
+        this.soundRefusal = "unsupported";
+        this.turnSoundOff();
       },
     });
   }
@@ -189,12 +206,18 @@ export class LiveView {
     this.turnSoundOff();
   }
 
-  private hear(event: LiveEvent, sound: SoundPlayer): void {
+  private hear(event: LiveEvent, sound: SoundPlayer | LowDelaySound): void {
+    if (this.sound !== sound) return;
     if (event.kind === "run") sound.startRun(event.run);
     else if (event.kind === "frame") sound.push(event.frame);
     else if (event.kind === "refused" || event.kind === "stopped") {
       this.soundRefusal = event.kind === "refused" ? event.code : event.reason;
-      if (this.sound === sound) this.turnSoundOff();
+      this.turnSoundOff();
     }
   }
+}
+
+function smoothSound(elements: LiveElements, audio: HTMLAudioElement, player: LivePlayer, volume: number): SoundPlayer {
+  audio.volume = volume;
+  return new SoundPlayer(audio, elements.video, player.origin);
 }

@@ -66,6 +66,75 @@ export function decoderDescription(init: Uint8Array<ArrayBuffer>): Uint8Array<Ar
   return avcc && init.slice(avcc.body, avcc.end);
 }
 
+/** What WebCodecs needs to know of a sound track. */
+export interface SoundConfig {
+  readonly sampleRate: number;
+  readonly numberOfChannels: number;
+  /** The AudioSpecificConfig of AAC (ISO/IEC 14496-3 1.6.2.1); null where the codec needs none. */
+  readonly description: Uint8Array<ArrayBuffer> | null;
+}
+
+/** The sound configuration of an init segment; null when there is no AudioSampleEntry (ISO/IEC 14496-12 12.2.3). */
+export function soundConfig(init: Uint8Array<ArrayBuffer>): SoundConfig | null {
+  const stsd = findBox(init, "stsd");
+  const entry = stsd ? stsd.body + 8 : 0; // version, flags, entry count
+  if (!stsd || entry + 36 > stsd.end) return null;
+  const view = viewOf(init);
+  const esds = findBox(init, "esds", entry + 36, stsd.end);
+  const numberOfChannels = view.getUint16(entry + 24);
+  const sampleRate = findTimescale(init) ?? view.getUint16(entry + 32); // 16.16 fixed point, so it cannot say 96 kHz
+  if (numberOfChannels === 0 || sampleRate === 0) return null;
+  return { sampleRate, numberOfChannels, description: esds && decoderSpecificInfo(init, esds.body + 4, esds.end) };
+}
+
+function findTimescale(init: Uint8Array<ArrayBuffer>): number | null {
+  const mdhd = findBox(init, "mdhd");
+  if (!mdhd || mdhd.body + 16 > mdhd.end) return null;
+  return viewOf(init).getUint32(mdhd.body + (init[mdhd.body] === 1 ? 20 : 12)) || null;
+}
+
+/** The DecoderSpecificInfo (tag 5) inside an ES_Descriptor (ISO/IEC 14496-1 7.2.6). */
+function decoderSpecificInfo(data: Uint8Array<ArrayBuffer>, start: number, end: number): Uint8Array<ArrayBuffer> | null {
+  const FIXED_BYTES: Partial<Record<number, number>> = { 3: 3, 4: 13 }; // before the descriptors inside them
+  for (let at = start; at + 2 <= end; ) {
+    const tag = data[at]!;
+    let size = 0;
+    at += 1;
+    for (let more = 0x80; more && at < end; at += 1) {
+      more = data[at]! & 0x80;
+      size = size * 128 + (data[at]! & 0x7f);
+    }
+    if (tag === 5) return at + size <= end ? data.slice(at, at + size) : null;
+    at += FIXED_BYTES[tag] ?? size;
+  }
+  return null;
+}
+
+/** The samples of a chunk, each with its distance from the first one in ticks; empty when the chunk does not say. */
+export function samplesOf(chunk: Uint8Array<ArrayBuffer>): { readonly ticks: number; readonly data: Uint8Array<ArrayBuffer> }[] {
+  const box = findBox(chunk, "trun");
+  const media = mediaData(chunk);
+  if (!box || !media) return [];
+  const view = viewOf(chunk);
+  const flags = view.getUint32(box.body) & 0xffffff;
+  const needed = TRUN_DURATION | TRUN_SIZE;
+  const entryBytes = [TRUN_DURATION, TRUN_SIZE, TRUN_FLAGS, TRUN_COMPOSITION].filter((flag) => flags & flag).length * 4;
+  let at = box.body + 8 + (flags & TRUN_DATA_OFFSET ? 4 : 0) + (flags & TRUN_FIRST_FLAGS ? 4 : 0);
+  const samples = [];
+  let from = 0;
+  let ticks = 0;
+  for (let left = view.getUint32(box.body + 4); left > 0 && (flags & needed) === needed; left -= 1) {
+    if (at + entryBytes > box.end) break;
+    const size = view.getUint32(at + 4);
+    if (from + size > media.byteLength) break;
+    samples.push({ ticks, data: media.subarray(from, from + size) });
+    ticks += view.getUint32(at);
+    from += size;
+    at += entryBytes;
+  }
+  return samples;
+}
+
 function readTrun(chunk: Uint8Array): { durationAt: number | null; compositionAt: number | null } | null {
   const box = findBox(chunk, "trun");
   if (!box) return null;

@@ -6,6 +6,7 @@ export { LivePlayer } from "./live-player";
 export { LiveSocket, type LiveEvent, type Subscription, type Ticket, TicketRefused } from "./live-socket";
 export { areKeyFramesAvailable, KeyFrames } from "./key-frames";
 export { isLowDelayAvailable, LowDelayPlayer } from "./low-delay";
+export { LowDelaySound } from "./low-delay-sound";
 export { canPlay } from "./media-source";
 export { PlaybackPlayer } from "./playback-player";
 export { type PlaybackEvent, PlaybackSocket } from "./playback-socket";

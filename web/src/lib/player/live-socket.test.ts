@@ -210,8 +210,59 @@ test("who subscribes to what was just let go of has its pictures since the last 
   expect(asked).toHaveLength(1);
   sockets[0]!.onmessage?.({ data: frameBytes(aFrame({ isSync: false })) });
   expect(events).toHaveLength(4);
-  await vi.advanceTimersByTimeAsync(5000);
+  await vi.advanceTimersByTimeAsync(3000);
   expect(sockets[0]!.sent).toEqual([{ open: "door-main-1" }]);
+});
+
+test("a line that says nothing is asked, and left when it does not answer", async () => {
+  const live = aSocket();
+  await watching(live);
+  await vi.advanceTimersByTimeAsync(6000);
+  expect(sockets[0]!.sent.at(-1)).toEqual({ ping: 1 });
+  expect(sockets).toHaveLength(1);
+
+  await vi.advanceTimersByTimeAsync(6000);
+  sockets[1]!.accept();
+
+  expect(sockets[0]!.readyState).toBe(3);
+  expect(sockets[1]!.sent).toEqual([{ open: "door-main-2" }]);
+});
+
+test("a camera that says nothing is not a line that is gone", async () => {
+  const live = aSocket();
+  await watching(live);
+  for (let i = 0; i < 10; i += 1) {
+    await vi.advanceTimersByTimeAsync(6000);
+    sockets[0]!.say({ type: "pong" });
+  }
+
+  expect(sockets).toHaveLength(1);
+  expect(sockets[0]!.sent.filter((message) => "ping" in message)).toHaveLength(10);
+});
+
+test("after a sleep the line is asked at once and has little time to answer", async () => {
+  const live = aSocket();
+  await watching(live);
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => Date.now());
+  vi.setSystemTime(Date.now() + 3600_000); // no timer ran meanwhile
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(sockets[0]!.sent.at(-1)).toEqual({ ping: 1 });
+  await vi.advanceTimersByTimeAsync(3000);
+  clock.mockRestore();
+
+  expect(sockets[0]!.readyState).toBe(3);
+  expect(sockets).toHaveLength(2);
+});
+
+test("the browser says that it is on line again: a line that seems to be there is asked", async () => {
+  const live = aSocket();
+  await watching(live);
+  live.retryNow();
+  expect(sockets[0]!.sent.at(-1)).toEqual({ ping: 1 });
+
+  await vi.advanceTimersByTimeAsync(3500);
+
+  expect(sockets).toHaveLength(2);
 });
 
 test("what nobody takes over is closed after a second", async () => {

@@ -66,6 +66,14 @@ interface Entry {
 }
 
 const IDLE_CLOSE_MS = 10_000;
+/**
+ * A line that is gone without a word (a router that restarts, a machine that slept) looks like a camera that sends nothing.
+ * So silence is asked about, and a question that stays without answer ends the line.
+ */
+const SILENCE_MS = 4000;
+const ANSWER_MS = 4000;
+const ANSWER_AFTER_SLEEP_MS = 1500;
+const WATCH_MS = 1000;
 const LINGER_MS = 1000;
 /** About ten seconds; a stream with longer GOPs is joined through the server. */
 const MOST_RECENT = 300;
@@ -79,6 +87,10 @@ export class LiveSocket {
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private idleTimer: ReturnType<typeof setTimeout> | undefined;
   private isBatchPlanned = false;
+  private watchTimer: ReturnType<typeof setInterval> | undefined;
+  private heardAtMs = 0;
+  private watchedAtMs = 0;
+  private questionEndsAtMs: number | null = null;
 
   constructor(private readonly options: LiveSocketOptions) {
     this.backoff = options.backoff ?? new Backoff();
@@ -96,8 +108,12 @@ export class LiveSocket {
     return { close: () => this.drop(entry) };
   }
 
-  /** Tries at once instead of waiting for the back-off, for instance when the browser says the line is back. */
+  /**
+   * Something happened to the line or to this machine (the browser says it is on line again, somebody looks again): tries at
+   * once instead of waiting for the back-off, and asks a line that seems to be there whether it is.
+   */
   retryNow(): void {
+    if (this.socket) this.question(ANSWER_AFTER_SLEEP_MS);
     if (this.retryTimer === undefined) return;
     clearTimeout(this.retryTimer);
     this.retryTimer = undefined;
@@ -108,6 +124,7 @@ export class LiveSocket {
   close(): void {
     clearTimeout(this.retryTimer);
     clearTimeout(this.idleTimer);
+    clearInterval(this.watchTimer);
     this.retryTimer = undefined;
     const socket = this.socket;
     this.socket = null;
@@ -168,6 +185,7 @@ export class LiveSocket {
     const socket = (this.options.makeSocket ?? ((url: string) => new WebSocket(url)))(this.options.url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
+      this.watch();
       for (const entry of this.entries) this.open(entry);
     };
     socket.onmessage = (message: MessageEvent<string | ArrayBuffer>) => this.receive(message.data);
@@ -177,7 +195,45 @@ export class LiveSocket {
     this.socket = socket;
   }
 
+  private watch(): void {
+    clearInterval(this.watchTimer);
+    this.heardAtMs = this.watchedAtMs = performance.now();
+    this.questionEndsAtMs = null;
+    this.watchTimer = setInterval(() => this.look(), WATCH_MS);
+  }
+
+  private look(): void {
+    const nowMs = performance.now();
+    const sleptMs = nowMs - this.watchedAtMs - WATCH_MS; // timers stand still while a machine sleeps or a page is frozen
+    this.watchedAtMs = nowMs;
+    if (sleptMs > SILENCE_MS) {
+      this.questionEndsAtMs = null; // what waits unread has to be read first
+      this.question(ANSWER_AFTER_SLEEP_MS);
+    } else if (this.questionEndsAtMs !== null) {
+      if (nowMs > this.questionEndsAtMs) this.abandon();
+    } else if (nowMs - this.heardAtMs > SILENCE_MS) {
+      this.question(ANSWER_MS);
+    }
+  }
+
+  private question(answerWithinMs: number): void {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    const endsAtMs = performance.now() + answerWithinMs;
+    this.questionEndsAtMs = Math.min(endsAtMs, this.questionEndsAtMs ?? endsAtMs);
+    this.send({ ping: 1 });
+  }
+
+  /** The line does not answer: closing it properly would wait for the far end. */
+  private abandon(): void {
+    const socket = this.socket;
+    if (!socket) return;
+    socket.onclose = socket.onmessage = socket.onopen = null;
+    socket.close();
+    this.lost();
+  }
+
   private lost(): void {
+    clearInterval(this.watchTimer);
     this.socket = null;
     this.forgetHandles();
     this.byTicket.clear();
@@ -247,6 +303,8 @@ export class LiveSocket {
   }
 
   private receive(data: string | ArrayBuffer): void {
+    this.heardAtMs = performance.now();
+    this.questionEndsAtMs = null;
     if (typeof data === "string") {
       this.receiveMessage(parseMessage(data));
       return;

@@ -44,6 +44,33 @@ export function anInit(avcc: number[] = [1, 100, 0, 40]): Uint8Array<ArrayBuffer
   return whole;
 }
 
+/** moof + mdat with some sounds, each claiming `ticks`. */
+export function aSoundChunk(sounds: readonly number[][], ticks: number): Uint8Array<ArrayBuffer> {
+  const entries = sounds.flatMap((sound) => [ticks, sound.length, 0, 0]);
+  const trun = box("trun", words(0x01000f01, sounds.length, 112, ...entries));
+  return joined(box("moof", box("mfhd", words(0, 1)), box("traf", box("tfhd", words(0x020000, 1)), trun)), box("mdat", Uint8Array.from(sounds.flat())));
+}
+
+/** ftyp + moov with a mono mp4a entry at 16 kHz holding that AudioSpecificConfig. */
+export function aSoundInit(config: number[]): Uint8Array<ArrayBuffer> {
+  const decoder = [4, 13 + 2 + config.length, 0x40, 0x15, ...Array<number>(11).fill(0), 5, config.length, ...config];
+  const esds = box("esds", words(0), Uint8Array.from([3, 3 + decoder.length, 0, 0, 0, ...decoder]));
+  const entry = box("mp4a", words(0, 1, 0, 0, (1 << 16) | 16, 0, 16_000 << 16), esds);
+  const mdhd = box("mdhd", words(0, 0, 0, 16_000, 0, 0));
+  const minf = box("minf", box("stbl", box("stsd", words(0, 1), entry)));
+  return joined(box("ftyp", words(0)), box("moov", box("trak", box("mdia", mdhd, minf))));
+}
+
+function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}
+
 export function aRun(change: Partial<Run> = {}): Run {
   return {
     handle: 7,

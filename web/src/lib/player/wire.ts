@@ -47,6 +47,7 @@ export type ServerMessage =
     }
   | { type: "run"; handle: number; run: Run }
   | { type: "state"; handle: number; state: string; fault: string | null }
+  | { type: "pong" }
   | { type: "stopped"; handle: number; reason: StopReason }
   | { type: "error"; ticket?: string; request?: number; code: string; detail: string }
   | { type: "scrubbed"; request: number; at_us: number }
