@@ -35,6 +35,7 @@ from tests.support.shared import shared_path
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 RANGES = DialRanges.parse()
 _START_TIMEOUT_S = 20.0
+_UDP_ONLY = Path(__file__).with_name("gstreamer_udp_only.py")
 
 
 @dataclass
@@ -181,12 +182,12 @@ async def gstreamer_camera(tmp_path: Path) -> AsyncIterator[StartGstreamer]:
     program = _gstreamer_program()
     running: list[asyncio.subprocess.Process] = []
 
-    async def start(*arguments: str, b_frames: int = 0, clip: Path | None = None) -> str:
+    async def start(*arguments: str, b_frames: int = 0, clip: Path | None = None, udp_only: bool = False) -> str:
         if clip is None:
             clip = await asyncio.to_thread(make_clip, tmp_path / f"clip{b_frames}.mp4", b_frames=b_frames)
         port = _free_port()
         process = await asyncio.create_subprocess_exec(
-            SYSTEM_PYTHON, program, clip, "--port", str(port), *arguments,
+            SYSTEM_PYTHON, *([_UDP_ONLY] if udp_only else []), program, clip, "--port", str(port), *arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         running.append(process)

@@ -8,6 +8,7 @@ from incamera.media.rtsp.client import Described, Event, RtspClient, TrackSinks
 from incamera.media.rtsp.messages import Request
 from incamera.media.rtsp.reader import RtspReader
 from incamera.media.rtsp.server import RtspServerSession, ServerEvent
+from incamera.media.rtsp.transport import Ports
 from incamera.media.rtsp.url import RtspUrl
 
 URL = "rtsp://camera/live"
@@ -34,9 +35,9 @@ def ignore(data: bytes, start: int, stop: int, arrival_s: float) -> None:
     """A sink that wants nothing."""
 
 
-def all_tracks(described: Described) -> list[TrackSinks]:
+def all_tracks(described: Described, ports: Ports | None = None) -> list[TrackSinks]:
     """Sinks for every track."""
-    return [TrackSinks(number, ignore, ignore) for number in range(len(described.description.media))]
+    return [TrackSinks(number, ignore, ignore, ports) for number in range(len(described.description.media))]
 
 
 @dataclass
@@ -82,6 +83,7 @@ class ScriptedCamera:
         self.answers = answers
         self.requests: list[Request] = []
         self.events: list[Event] = []
+        self.ports: Ports | None = None  # with ports the client asks for UDP
         self._listener = RtspReader()
 
     def run(self) -> None:
@@ -97,7 +99,7 @@ class ScriptedCamera:
         for event in self.client.receive(text.encode(), 0.0):
             self.events.append(event)
             if isinstance(event, Described):
-                self.client.set_up(all_tracks(event))
+                self.client.set_up(all_tracks(event, self.ports))
 
     def _answer(self, request: Request) -> str:
         answer = self.answers[request.method]

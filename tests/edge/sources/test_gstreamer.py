@@ -72,3 +72,19 @@ async def test_a_wrong_path_is_not_found(gstreamer_camera: StartGstreamer) -> No
         await a_source(url.replace("cam0", "other")).open()
 
     assert caught.value.fault is CameraFault.NOT_FOUND
+
+
+async def test_a_camera_that_sends_over_udp_only(gstreamer_camera: StartGstreamer) -> None:
+    """GStreamer answers our first SETUP with 461; reports of ours keep the session alive, its own place the sound."""
+    url = await gstreamer_camera("--audio", "aac", "--digest", "me:s3cret", udp_only=True)
+    source = a_source(url, username="me", password="s3cret")
+    video, audio = await source.open()
+    enough = has_units(100, 50)
+    recording = await play_until(source, lambda got: enough(got) and source.clock_point(1) is not None)
+    await source.close()
+
+    assert (video.codec, audio.codec) == ("H264", "MPEG4-GENERIC")
+    assert not any(unit.is_damaged for _, unit, _ in recording.units)
+    numbers = [number for number in recording.counters() if number is not None]
+    laps = [later - earlier for earlier, later in pairwise(numbers)]
+    assert set(laps) <= {1, -99}, "no picture is missing, also where the clip of 100 begins again"

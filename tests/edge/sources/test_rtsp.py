@@ -99,7 +99,7 @@ def describing(sdp: bytes) -> Handler:
     ("sdp", "fault"),
     [
         (b"v=0\r\nm=audio 0 RTP/AVP 8\r\n", CameraFault.NO_VIDEO),
-        (b"v=0\r\nm=video 0 RTP/AVP 98\r\na=rtpmap:98 H265/90000\r\n", CameraFault.UNSUPPORTED_CODEC),
+        (b"v=0\r\nm=video 0 RTP/AVP 98\r\na=rtpmap:98 MP4V-ES/90000\r\n", CameraFault.UNSUPPORTED_CODEC),
         (b"nonsense", CameraFault.PROTOCOL),
     ],
 )

@@ -7,9 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incamera.media.rtsp.authentication import Authenticator, Credentials, Gatekeeper
-from incamera.media.rtsp.client import Described, Playing, RtspClient, TornDown
-from incamera.media.rtsp.errors import PasswordNeeded, PasswordRefused, RequestRefused, RtspError, RtspProtocolError
+from incamera.media.rtsp.client import DatagramsGranted, Described, Playing, RtspClient, TornDown
+from incamera.media.rtsp.errors import (
+    PasswordNeeded,
+    PasswordRefused,
+    Redirected,
+    RequestRefused,
+    RtspError,
+    RtspProtocolError,
+    TransportRefused,
+)
 from incamera.media.rtsp.messages import Request
+from incamera.media.rtsp.transport import Ports
 from incamera.media.rtsp.url import RtspUrl
 from tests.support.rtsp_peers import SDP, URL, ScriptedCamera, a_conversation, an_answer
 
@@ -150,11 +159,71 @@ def test_a_refusal_says_what_was_refused(status: int) -> None:
     assert (caught.value.method, caught.value.status_code) == ("DESCRIBE", status)
 
 
-def test_a_camera_that_insists_on_udp_is_refused() -> None:
-    camera = a_scripted_camera(SETUP=an_answer("Session: 7", "Transport: RTP/AVP;unicast;client_port=1-2"))
+@pytest.mark.parametrize(
+    "answer",
+    [
+        an_answer("Session: 7", "Transport: RTP/AVP;unicast;client_port=1-2"),
+        an_answer(status="461 Unsupported Transport"),
+    ],
+)
+def test_a_camera_that_insists_on_udp_says_so(answer: str) -> None:
+    with pytest.raises(TransportRefused):
+        a_scripted_camera(SETUP=answer).run()
 
-    with pytest.raises(RtspProtocolError):
+
+def test_over_udp_the_camera_gets_our_ports_and_names_its_own() -> None:
+    camera = a_scripted_camera(
+        SETUP=an_answer("Session: 7", "Transport: RTP/AVP;unicast;client_port=5000-5001;server_port=6970-6971")
+    )
+    camera.ports = Ports(5000, 5001)
+    camera.run()
+
+    asked = [request.headers.find("Transport") for request in camera.requests if request.method == "SETUP"]
+    assert asked == ["RTP/AVP;unicast;client_port=5000-5001"] * 2
+    granted = [event for event in camera.events if isinstance(event, DatagramsGranted)]
+    assert granted == [DatagramsGranted(0, Ports(6970, 6971)), DatagramsGranted(1, Ports(6970, 6971))]
+    assert camera.client.is_playing
+
+
+def test_a_camera_that_sends_to_everybody_is_refused() -> None:
+    camera = a_scripted_camera(
+        SETUP=an_answer("Session: 7", "Transport: RTP/AVP;multicast;destination=239.1.1.1;port=5000-5001")
+    )
+    camera.ports = Ports(5000, 5001)
+
+    with pytest.raises(TransportRefused):
         camera.run()
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "303 See Other", "305 Use Proxy"])
+def test_a_camera_that_sends_us_elsewhere_says_where(status: str) -> None:
+    camera = a_scripted_camera(DESCRIBE=an_answer("Location: rtsp://10.0.0.7/other", status=status))
+
+    with pytest.raises(Redirected) as caught:
+        camera.run()
+    assert caught.value.location == "rtsp://10.0.0.7/other"
+
+
+def test_a_redirection_without_an_address_is_a_refusal() -> None:
+    with pytest.raises(RequestRefused):
+        a_scripted_camera(DESCRIBE=an_answer(status="302 Found")).run()
+
+
+def test_a_camera_may_send_us_away_in_mid_stream() -> None:
+    camera = a_scripted_camera()
+    camera.run()
+    camera.say("REDIRECT rtsp://camera/live RTSP/1.0\r\nCSeq: 9\r\nLocation: rtsp://10.0.0.7/other\r\n\r\n")
+
+    assert camera.client.take_outgoing().startswith(b"RTSP/1.0 200")
+    assert camera.events[-1] == TornDown()
+
+
+def test_reports_travel_on_the_channel_that_the_camera_chose() -> None:
+    camera = a_scripted_camera(SETUP=an_answer("Session: 7", "Transport: RTP/AVP/TCP;unicast;interleaved=6-7"))
+    camera.run()
+    camera.client.send_rtcp(1, b"report")
+
+    assert camera.client.take_outgoing() == b"$\x07\x00\x06report"
 
 
 def test_a_camera_that_answers_nothing_is_given_up() -> None:

@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incamera.media.rtsp.errors import RtspProtocolError
-from incamera.media.rtsp.transport import Channels, SessionHeader, parse_session, parse_transport
+from incamera.media.rtsp.transport import (
+    Channels,
+    DatagramGrant,
+    Ports,
+    SessionHeader,
+    parse_client_ports,
+    parse_datagram_transport,
+    parse_session,
+    parse_transport,
+    render_datagram_transport,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +31,32 @@ from incamera.media.rtsp.transport import Channels, SessionHeader, parse_session
 )
 def test_interleaved_channels(value: str, expected: Channels | None) -> None:
     assert parse_transport(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("RTP/AVP;unicast;client_port=5000-5001;server_port=6970-6971;ssrc=1", DatagramGrant(Ports(6970, 6971))),
+        (
+            "RTP/AVP/UDP;unicast;mode=PLAY;source=10.0.0.7;client_port=18714;server_port=40000",
+            DatagramGrant(Ports(40000, 40001)),
+        ),
+        ("RTP/AVP;unicast;client_port=5000-5001", DatagramGrant(None)),
+        ("RTP/AVP;unicast;server_port=0-70000", DatagramGrant(None)),
+        ("RTP/AVP/TCP;unicast;interleaved=0-1", None),
+        ("RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001;ttl=1", None),
+        ("", None),
+    ],
+)
+def test_ports_of_a_camera(value: str, expected: DatagramGrant | None) -> None:
+    assert parse_datagram_transport(value) == expected
+
+
+def test_ports_of_both_ends_read_back() -> None:
+    client, server = Ports(5000, 5001), Ports(6970, 6971)
+    assert parse_client_ports(render_datagram_transport(client)) == client
+    assert parse_datagram_transport(render_datagram_transport(client, server)) == DatagramGrant(server)
+    assert parse_client_ports("RTP/AVP/TCP;unicast;interleaved=0-1,RTP/AVP;client_port=9-10") == Ports(9, 10)
 
 
 def test_a_channel_beyond_a_byte_is_refused() -> None:

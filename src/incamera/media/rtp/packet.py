@@ -5,10 +5,14 @@ then the header extension if X, the payload, and padding if P, whose last byte c
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from incamera.media.rtp.errors import InvalidRtpPacket
+
+PacketSink = Callable[[bytes, int, int, float], None]
+"""`sink(data, start, stop, arrival_s)`: the packet data[start:stop], and the monotonic time at which it was read."""
 
 HEADER: Final = struct.Struct(">BBHII")
 HEADER_BYTES: Final = HEADER.size  # 12

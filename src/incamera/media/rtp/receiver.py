@@ -1,8 +1,8 @@
 """One track's packets in the order they came: which are missing, and what time it is.
 
-Over TCP nothing is reordered, so a hole in the sequence numbers is loss (the camera dropped it before sending) and a
-step back is a repetition or a camera that started its stream again. RFC 3550 appendix A.1 is followed for the latter:
-two consecutive numbers make a new beginning.
+Over TCP nothing is reordered, and what comes by UDP has been put into order (`reorder.py`). So a hole in the sequence
+numbers is loss (over TCP, of what the camera dropped before sending), and a step back is a repetition or a camera that
+started its stream again. RFC 3550 appendix A.1 is followed for the latter: two consecutive numbers begin anew.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Depacketiser(Protocol):
 class RtpReceiver:
     """Checks, orders and times the packets of one track and hands their payloads to the depacketiser."""
 
-    def __init__(self, depacketiser: Depacketiser, payload_type: int | None = None) -> None:
+    def __init__(self, depacketiser: Depacketiser, payload_type: int | None = None, clock_rate: int = 90_000) -> None:
         self._push = depacketiser.push
         self._payload_type = payload_type
         self._ssrc: int | None = None
@@ -42,6 +42,9 @@ class RtpReceiver:
         self._unwrapper = TimestampUnwrapper()
         self._last_timestamp: int | None = None
         self._last_time = 0
+        self._clock_rate = clock_rate
+        self._last_transit: float | None = None
+        self._jitter = 0.0
         self.packets_lost = 0
         self.packets_invalid = 0
 
@@ -49,6 +52,16 @@ class RtpReceiver:
     def ssrc(self) -> int | None:
         """The sender heard last."""
         return self._ssrc
+
+    @property
+    def highest_sequence(self) -> int | None:
+        """The number of the newest packet, 16 bits; None before the first."""
+        return None if self._ssrc is None else self._next_sequence - 1 & 0xFFFF
+
+    @property
+    def jitter(self) -> int:
+        """How much the way's length varies, in ticks (RFC 3550 appendix A.8), taken once per timestamp."""
+        return int(self._jitter)
 
     def receive(self, data: bytes, start: int, stop: int, arrival_s: float) -> None:
         """Takes the packet data[start:stop]. A packet that cannot be read is counted and flags the next unit."""
@@ -71,6 +84,10 @@ class RtpReceiver:
         if timestamp != self._last_timestamp:
             self._last_timestamp = timestamp
             self._last_time = self._unwrapper.unwrap(timestamp)
+            transit = arrival_s * self._clock_rate - self._last_time
+            if self._last_transit is not None:
+                self._jitter += (abs(transit - self._last_transit) - self._jitter) / 16
+            self._last_transit = transit
         is_after_loss, self._lost_before_next = self._lost_before_next, False
         self._push(data, payload_start, payload_stop, self._last_time, second >= MARKER, is_after_loss, arrival_s)
 
@@ -105,5 +122,5 @@ class RtpReceiver:
         self._ssrc = ssrc
         self._restart_sequence = None
         self._lost_before_next = True
-        self._last_timestamp = None
+        self._last_timestamp = self._last_transit = None
         self._unwrapper.start_again()

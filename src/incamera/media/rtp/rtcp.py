@@ -1,18 +1,20 @@
-"""RTCP (RFC 3550 clause 6): the sender reports that align sound with picture, and good-byes. The rest passes by."""
+"""RTCP (RFC 3550 clause 6): sender reports that align sound with picture, good-byes, and what we report ourselves."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from incamera.media.rtp.errors import InvalidRtpPacket
 
 SENDER_REPORT: Final = 200
+RECEIVER_REPORT: Final = 201
 SOURCE_DESCRIPTION: Final = 202
 GOODBYE: Final = 203
 _CNAME: Final = 1
 _UNIX_TO_NTP_S: Final = 2_208_988_800
 _REPORT = struct.Struct(">BBHIQIII")
+_BLOCK = struct.Struct(">IIIIII")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,19 @@ class Goodbye:
     """The sources that leave (clause 6.6)."""
 
     ssrcs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptionBlock:
+    """What a receiver says about one source (clause 6.4.1)."""
+
+    ssrc: int
+    fraction_lost: int  # since the last report, in 256ths
+    packets_lost: int  # in all
+    highest_sequence: int  # the upper bits count how often it wrapped
+    jitter: int  # ticks of the track's clock (appendix A.8)
+    last_report: int  # the middle 32 bits of the last sender report's NTP time; 0 before the first
+    delay: int  # since that report came, in 65536ths of a second
 
 
 def parse_rtcp(data: bytes) -> list[SenderReport | Goodbye]:
@@ -92,10 +107,27 @@ def render_sender_report(report: SenderReport, name: str) -> bytes:
         report.packet_count & 0xFFFFFFFF,
         report.byte_count & 0xFFFFFFFF,
     )
+    return head + _render_name(report.ssrc, name)
+
+
+def render_receiver_report(ssrc: int, blocks: Sequence[ReceptionBlock], name: str) -> bytes:
+    """A compound packet: what `ssrc` received, and its canonical name. Without blocks it is a sign of life."""
+    head = struct.pack(">BBHI", 0x80 | len(blocks), RECEIVER_REPORT, 1 + len(blocks) * _BLOCK.size // 4, ssrc)
+    return head + b"".join(map(_render_block, blocks)) + _render_name(ssrc, name)
+
+
+def _render_block(block: ReceptionBlock) -> bytes:
+    lost = block.fraction_lost << 24 | block.packets_lost & 0xFFFFFF
+    highest, jitter = block.highest_sequence & 0xFFFFFFFF, block.jitter & 0xFFFFFFFF
+    return _BLOCK.pack(block.ssrc, lost, highest, jitter, block.last_report, block.delay)
+
+
+def _render_name(ssrc: int, name: str) -> bytes:
+    """A source description with the canonical name (clause 6.5.1)."""
     text = name.encode()[:255]
-    item = struct.pack(">IBB", report.ssrc, _CNAME, len(text)) + text
+    item = struct.pack(">IBB", ssrc, _CNAME, len(text)) + text
     item += bytes(4 - len(item) % 4)  # at least one null octet ends the list of items
-    return head + struct.pack(">BBH", 0x81, SOURCE_DESCRIPTION, len(item) // 4) + item
+    return struct.pack(">BBH", 0x81, SOURCE_DESCRIPTION, len(item) // 4) + item
 
 
 def render_goodbye(ssrc: int) -> bytes:

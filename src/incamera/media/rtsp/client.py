@@ -1,11 +1,12 @@
-"""The client's side of one RTSP session, over one TCP connection, without I/O.
+"""The client's side of one RTSP session, without I/O.
 
     start() ── OPTIONS ──► DESCRIBE ──► Described ── set_up(tracks) ── SETUP … ──► PLAY ──► Playing ── tear_down()
                  │ 401: the request again, with Authorization            │
                  └ an error here is no harm: many cameras know no OPTIONS  └ keep_alive() now and then
 
-Bytes in by `receive`, bytes out by `take_outgoing`; media packets go straight to the sinks of their track. Whatever
-ends the session is raised as an `RtspError`.
+Bytes in by `receive`, bytes out by `take_outgoing`. Media comes over the same connection (interleaved), and its packets
+go straight to the sinks of their track; or over UDP, to the ports that the caller opened, and passes this by.
+Whatever ends the session is raised as an `RtspError`.
 """
 
 from collections import deque
@@ -13,22 +14,37 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from incamera.media.rtp.packet import PacketSink
 from incamera.media.rtsp.authentication import Authenticator, parse_challenges
 from incamera.media.rtsp.errors import (
     PasswordNeeded,
     PasswordRefused,
+    Redirected,
     RequestRefused,
+    RtspError,
     RtspProtocolError,
+    TransportRefused,
 )
 from incamera.media.rtsp.messages import Headers, Request, Response, render_request, render_response
-from incamera.media.rtsp.reader import PacketSink, RtspReader
+from incamera.media.rtsp.reader import RtspReader
 from incamera.media.rtsp.sdp import SessionDescription, parse_sdp
-from incamera.media.rtsp.transport import Channels, parse_session, parse_transport, render_transport
+from incamera.media.rtsp.transport import (
+    Channels,
+    Ports,
+    parse_datagram_transport,
+    parse_session,
+    parse_transport,
+    render_datagram_transport,
+    render_transport,
+)
 from incamera.media.rtsp.url import RtspUrl, find_base_url, resolve_control
 
 USER_AGENT: Final = "Incamera"
 _MAX_ATTEMPTS: Final = 3  # per request: without credentials, with, and once more with a new nonce
 _MAX_UNANSWERED: Final = 8
+_DOLLAR: Final = 0x24
+_UNSUPPORTED_TRANSPORT: Final = 461
+_REDIRECTIONS: Final = (301, 302, 303, 305, 307, 308)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +64,25 @@ class TornDown:
     """The camera took our good-bye, or said its own."""
 
 
-Event = Described | Playing | TornDown
+@dataclass(frozen=True, slots=True)
+class DatagramsGranted:
+    """The camera will send a track over UDP, from these ports of its own if it named any."""
+
+    track: int
+    server: Ports | None
+
+
+Event = Described | Playing | TornDown | DatagramsGranted
 
 
 @dataclass(frozen=True, slots=True)
 class TrackSinks:
-    """Where the packets of a track go."""
+    """Where the packets of a track go. With `ports` they come over UDP to there, else over the connection."""
 
     track: int  # index into the description's media
     rtp: PacketSink
     rtcp: PacketSink
+    ports: Ports | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +112,7 @@ class RtspClient:
         self._description: SessionDescription | None = None
         self._to_set_up: deque[TrackSinks] = deque()
         self._next_channel = 0
+        self._rtcp_channels: dict[int, int] = {}  # by track
         self._session_id: str | None = None
         self._session_timeout_s = 60
         self._knows_get_parameter = False
@@ -112,6 +138,12 @@ class RtspClient:
         """Tells the camera that we are still here."""
         method = "GET_PARAMETER" if self._knows_get_parameter else "OPTIONS"
         self._send(method, self._aggregate_url, self._take_keep_alive, is_optional=True)
+
+    def send_rtcp(self, track: int, packet: bytes) -> None:
+        """A report of ours about a track that comes over the connection."""
+        channel = self._rtcp_channels.get(track)
+        if channel is not None:
+            self._outgoing += bytes((_DOLLAR, channel)) + len(packet).to_bytes(2, "big") + packet
 
     def tear_down(self) -> None:
         """Says good-bye, if there is a session."""
@@ -166,11 +198,12 @@ class RtspClient:
 
     def _take_request(self, request: Request) -> list[Event]:
         """A camera may ask, too: clause 10 allows it OPTIONS, GET_PARAMETER, SET_PARAMETER, ANNOUNCE, REDIRECT."""
-        known = request.method in ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN")
+        known = request.method in ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN", "REDIRECT")
         cseq = request.headers.find("CSeq") or "0"
         answer = Response(200 if known else 501, Headers([("CSeq", cseq), ("User-Agent", USER_AGENT)]))
         self._outgoing += render_response(answer)
-        return [TornDown()] if request.method == "TEARDOWN" else []
+        # After REDIRECT (clause 10.10) we come back anew, and are sent on from the address that the owner gave us.
+        return [TornDown()] if request.method in ("TEARDOWN", "REDIRECT") else []
 
     # --- answers ------------------------------------------------------------------------------------------------
 
@@ -183,7 +216,7 @@ class RtspClient:
         if self._authenticator:
             self._authenticator.accepted()
         if response.status_code >= 300 and not sent.is_optional:
-            raise RequestRefused(sent.method, response.status_code)
+            raise _refusal(sent.method, response)
         return sent.handle(response)
 
     def _match(self, response: Response) -> _Sent | None:
@@ -229,31 +262,42 @@ class RtspClient:
     def _send_set_up(self) -> None:
         if self._description is None:
             raise ValueError("set_up before the description")
-        media = self._description.media[self._to_set_up[0].track]
+        sinks = self._to_set_up[0]
+        media = self._description.media[sinks.track]
         wanted = Channels(self._next_channel, self._next_channel + 1)
-        self._next_channel += 2
+        if sinks.ports is None:
+            self._next_channel += 2
+        transport = render_transport(wanted) if sinks.ports is None else render_datagram_transport(sinks.ports)
         self._send(
             "SETUP",
             resolve_control(self._base_url, media.control),
             lambda response: self._take_set_up(response, wanted),
-            (("Transport", render_transport(wanted)),),
+            (("Transport", transport),),
         )
 
     def _take_set_up(self, response: Response, wanted: Channels) -> list[Event]:
         self._take_session(response)
-        transport = response.headers.find("Transport")
-        granted = parse_transport(transport) if transport is not None else None
-        if transport is not None and granted is None and "TCP" not in transport.upper():
-            raise RtspProtocolError("it does not send over the connection that we opened")
-        channels = granted or wanted  # a camera that forgets to say so took what we asked for
         sinks = self._to_set_up.popleft()
-        self._reader.set_sink(channels.rtp, sinks.rtp)
-        self._reader.set_sink(channels.rtcp, sinks.rtcp)
+        transport = response.headers.find("Transport")
+        events: list[Event] = []
+        if sinks.ports is None:
+            self._connect_channels(sinks, transport, wanted)
+        else:
+            events.append(DatagramsGranted(sinks.track, _granted_ports(transport)))
         if self._to_set_up:
             self._send_set_up()
         else:
             self._send("PLAY", self._aggregate_url, self._take_play, (("Range", "npt=0.000-"),))
-        return []
+        return events
+
+    def _connect_channels(self, sinks: TrackSinks, transport: str | None, wanted: Channels) -> None:
+        granted = parse_transport(transport) if transport is not None else None
+        if transport is not None and granted is None and "TCP" not in transport.upper():
+            raise TransportRefused
+        channels = granted or wanted  # a camera that forgets to say so took what we asked for
+        self._reader.set_sink(channels.rtp, sinks.rtp)
+        self._reader.set_sink(channels.rtcp, sinks.rtcp)
+        self._rtcp_channels[sinks.track] = channels.rtcp
 
     def _take_session(self, response: Response) -> None:
         value = response.headers.find("Session")
@@ -273,3 +317,23 @@ class RtspClient:
         if response.status_code >= 400:
             self._knows_get_parameter = False  # from now on OPTIONS, which every server must answer (clause 10.1)
         return []
+
+
+def _refusal(method: str, response: Response) -> RtspError:
+    """What an answer of 300 and more means."""
+    location = response.headers.find("Location")
+    if response.status_code in _REDIRECTIONS and location:
+        return Redirected(location)
+    if response.status_code == _UNSUPPORTED_TRANSPORT:
+        return TransportRefused()
+    return RequestRefused(method, response.status_code)
+
+
+def _granted_ports(transport: str | None) -> Ports | None:
+    """The camera's ports; raises TransportRefused where it does not send over UDP to us alone."""
+    if transport is None:
+        return None
+    grant = parse_datagram_transport(transport)
+    if grant is None:
+        raise TransportRefused
+    return grant.server

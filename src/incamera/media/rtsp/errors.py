@@ -47,6 +47,21 @@ class RequestRefused(RtspError):
         super().__init__(f"The camera refused {method} with status {status_code}.")
 
 
+class TransportRefused(RtspError):
+    """The camera does not send media the way we asked for; it may do so another way."""
+
+    def __init__(self) -> None:
+        super().__init__("The camera does not send its stream in this way.")
+
+
+class Redirected(RtspError):
+    """The camera says that the stream is elsewhere. `location` is the peer's word: check it before using it."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        super().__init__("The camera says that the stream is at another address.")
+
+
 class InvalidSdp(RtspError):
     """The description of the stream cannot be read."""
 

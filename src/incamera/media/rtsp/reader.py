@@ -9,14 +9,12 @@ something begins that can be recognised without doubt, but not for ever.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from incamera.media.rtp.packet import PacketSink
 from incamera.media.rtsp.errors import NotRtsp, RtspProtocolError
 from incamera.media.rtsp.messages import MAX_HEAD_BYTES, Message, body_bytes, parse_head
-
-PacketSink = Callable[[bytes, int, int, float], None]
 
 MAX_STRAY_BYTES: Final = 256 * 1024
 _DOLLAR: Final = 0x24
