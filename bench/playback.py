@@ -117,7 +117,7 @@ def _browser_seeks(server: Server, channel_id: str, jumps: int) -> list[float]:
     with running_browser() as browser, open_page(browser, server.url) as page:
         page.goto(f"/cameras/{channel_id}")
         page.get_by_role("slider").first.focus()
-        page.wait_for_function("document.querySelector('video')?.videoWidth > 0")
+        page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
         for number in range(jumps + 2):
             took_ms = page.evaluate(_PRESS, "ArrowLeft" if number < 2 or number % 2 else "ArrowRight")
             if number >= 2:  # the first look into the past also opens the socket and the decoder

@@ -1,47 +1,65 @@
-"""Time to the first picture of a camera that somebody watches already, at random moments of its GOP.
+"""Time to the first picture of a camera that somebody watches already, at random moments of its GOP; and how old the
+pictures on the screen are.
 
-`socket_*`: from connect() to the last byte of the first sync sample, over 20 joins; tickets are fetched before, as a
-page does. `socket_cold_ms`: the same for a camera that sends nothing because nobody watches. `live_delay_p50_ms`: from
-a picture's arrival at the edge to its full receipt here, on one machine. `browser_median_ms`: from the click on a
-camera of the wall to its first presented picture, where the web app is built and Chromium is there. Peer:
-node-media-server over HTTP-FLV in the same run.
+`socket_*`: from connect() to the last byte of the first sync sample; tickets are fetched before, as a page does.
+`socket_cold_ms`: the same for a camera that sends nothing because nobody watches. `browser_*`: from the click on a
+camera of the wall, whose tiles stand still, to its first presented picture in Chromium with Media Source Extensions;
+`browser_webcodecs_*`: the same with the low-delay player; `browser_tile_*`: from a tile that plays already.
+`live_delay_*` (MSE), `live_delay_webcodecs_*`: from a picture's arrival at the edge to the moment Chromium hands it to
+the screen; `live_delay_socket_*`: to its full receipt at a socket. With `--drift-seconds` the same is watched for so
+long, with `--load-viewers` more viewers of the same camera: `drift_*` says by how much the medians of ten seconds move.
+Peer: node-media-server over HTTP-FLV in the same run.
 
-    ./dev bench ttff [--joins 20] [--browser-joins 9]
+    ./dev bench ttff [--joins 50] [--browser-joins 50] [--delay-seconds 20] [--drift-seconds 0] [--load-viewers 200]
 """
 
+import contextlib
 import itertools
 import json
 import math
 import random
 import socket
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
+from playwright.sync_api import Browser
+
+from bench import browser
 from bench.harness import (
     BenchError,
     Figure,
     Peer,
     Report,
     add_camera,
+    child,
     clip_cameras,
     our_server,
     parse_options,
     tickets,
+    viewers_program,
     wait_until_online,
 )
 from bench.peers.node_media import VERSION, node_media_server
 from incamera.protocol.frames import VIEWER_HEADER_BYTES, parse_viewer_header
 from incamera.protocol.websocket import Binary, FrameReader, new_key, render_text, render_upgrade_request
+from tests.support.server import Server
 
 _GOP_S = 2.0
+_JOINS: Final[tuple[tuple[str, browser.Mode, browser.Tiles], ...]] = (
+    ("", "mse", "never"),
+    ("_webcodecs", "webcodecs", "never"),
+    ("_tile", "mse", "always"),
+)
 _DELAY_S = 3.0  # how long pictures are timed
 _FLV_HEADER_BYTES = 13
 _FLV_AVC_SYNC = b"\x17\x01"  # AVC, sync sample, NAL units (not the configuration)
 
 
 def run(options: Sequence[str]) -> Report:
-    given = parse_options(options, joins=20, browser_joins=9)
+    given = parse_options(options, joins=50, browser_joins=50, delay_seconds=20, drift_seconds=0, load_viewers=200)
     report = Report("ttff", "socket_median_ms")
     with clip_cameras(1) as addresses, our_server() as server:
         channel_id = add_camera(server, addresses[0], mode="live")
@@ -53,18 +71,76 @@ def run(options: Sequence[str]) -> Report:
                 break  # the stream is warm now and stays so: this viewer remains
             times = [_join(lambda: _first_sync_sample(server.port, next(words))) for _ in range(given["joins"])]
             _add_times(report.figures, "socket", times)
-        report.figures.append(Figure("live_delay_p50_ms", _live_delay_ms(server.port, next(words)), "ms"))
-        try:
-            from bench.browser import browser_times
-
-            _add_times(report.figures, "browser", browser_times(server, channel_id, given["browser_joins"]))
-        except (ImportError, BenchError) as error:
-            report.notes.append(f"browser left out: {error}")
+            report.add("live_delay_socket_p50_ms", _live_delay_ms(server.port, next(words)), "ms")
+            try:
+                _measure_browser(report, server, channel_id, given)
+            except BenchError as error:
+                report.notes.append(f"browser left out: {error}")
     try:
         report.peers.append(_measure_node_media(given["joins"]))
     except BenchError as error:
         report.notes.append(f"peer left out: {error}")
     return report
+
+
+def _measure_browser(report: Report, server: Server, channel_id: str, given: dict[str, Any]) -> None:
+    joins = given["browser_joins"]
+    with browser.watching_browser(server) as chromium:
+        for name, mode, tiles in _JOINS:
+            count = joins if tiles == "never" else joins // 3
+            times = browser.first_pictures(chromium, server, channel_id, count, mode, tiles)
+            _add_times(report.figures, f"browser{name}", times)
+        for name, mode, _ in _JOINS[:2]:
+            with browser.watched_camera(chromium, server, channel_id, mode) as page:
+                page.wait_for_timeout(given["delay_seconds"] * 1000)
+                shown = browser.take_shown(page, mode)
+            _add_delays(report, f"live_delay{name}", shown, given["delay_seconds"])
+        if given["drift_seconds"]:
+            _measure_drift(report, chromium, server, channel_id, given)
+
+
+def _add_delays(report: Report, name: str, shown: Sequence[browser.Shown], seconds: float) -> None:
+    if not shown:
+        raise BenchError("Chromium showed no picture that could be recognised")
+    ordered = sorted(it.delay_ms for it in shown)
+    for share, label in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
+        report.add(f"{name}_{label}_ms", ordered[int(share * (len(ordered) - 1))], "ms")
+    report.add(f"{name}_pictures_per_s", len(ordered) / seconds, "1/s")
+
+
+def _measure_drift(report: Report, chromium: Browser, server: Server, channel_id: str, given: dict[str, Any]) -> None:
+    """Both players at once, for a long time, with other viewers and whatever else the machine does."""
+    with contextlib.ExitStack() as stack:
+        if given["load_viewers"]:
+            stack.enter_context(_load(server, channel_id, given["load_viewers"], given["drift_seconds"]))
+        pages = {
+            mode: stack.enter_context(browser.watched_camera(chromium, server, channel_id, mode))
+            for mode in browser.MODES
+        }
+        shown: dict[browser.Mode, list[browser.Shown]] = {mode: [] for mode in browser.MODES}
+        until = time.monotonic() + given["drift_seconds"]
+        while time.monotonic() < until:
+            for mode, page in pages.items():
+                page.wait_for_timeout(1000)
+                shown[mode] += browser.take_shown(page, mode)
+    for mode, pictures in shown.items():
+        drift = browser.Drift.of(pictures)
+        report.add(f"drift_{mode}_slope_ms_per_min", drift.slope_ms_per_min, "ms/min")
+        for label, value in (("first", drift.first_ms), ("last", drift.last_ms), ("worst", drift.worst_ms)):
+            report.add(f"drift_{mode}_{label}_ms", value, "ms")
+    report.notes.append(
+        f"drift: both players for {given['drift_seconds']} s beside {given['load_viewers']} other viewers of the camera"
+    )
+
+
+@contextlib.contextmanager
+def _load(server: Server, channel_id: str, count: int, seconds: float) -> Iterator[None]:
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("\n".join(json.dumps({"open": word}) for word in tickets(server, channel_id, count)))
+        file.flush()
+        where = ("ws", str(server.port), "/media/live", str(count), str(seconds + 60), "--hello", file.name)
+        with child(str(viewers_program()), *where, ready="STEADY"):
+            yield
 
 
 def _measure_node_media(joins: int) -> Peer:
