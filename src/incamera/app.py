@@ -101,8 +101,8 @@ from incamera.storage import migrations, root_key
 from incamera.storage.data_directory import DataDirectory, lock, open_data_directory
 from incamera.storage.database import Database
 from incamera.storage.jobs import JobQueue
-from incamera.storage.volume import VolumeState
 from incamera.storage.vault import Vault
+from incamera.storage.volume import VolumeState
 from incamera.streams import UPLINK_PATH, Hub, SocketPolicy, SocketServer, UplinkContext, UplinkDirectory
 from incamera.website import CameraSign
 from incamera.website import endpoints as website_endpoints

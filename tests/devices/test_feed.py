@@ -13,6 +13,7 @@ import pytest
 from incamera.accounts import AccountId, Actor, SessionEnd, SessionEnded, SessionId
 from incamera.kit.ids import new_id
 from incamera.protocol.messages import StreamKind
+from incamera.storage.volume import VolumeState
 from incamera.streams import StreamKey
 from tests.devices.test_endpoints import add, online
 from tests.support.household import Household
@@ -130,3 +131,18 @@ async def test_many_streams_of_one_session_push_out_the_oldest(server: Household
     assert server.services.feed.count == 16
     for stream in streams:
         await stream.aclose()
+
+
+async def test_every_page_hears_of_a_disk_in_trouble_also_one_that_opens_later(server: Household) -> None:
+    async with server.client() as owner:
+        zoe = await an_actor(server, (await server.set_up(owner)).json()["account"]["id"])
+        feed = server.services.feed
+        async with aclosing(feed.follow(zoe)) as early:
+            await anext(early)
+            feed.tell_of_volume(VolumeState.FULL)
+            assert await Reader(early).next() == ("volume", {"state": "full"})
+            async with aclosing(feed.follow(zoe)) as late:
+                await anext(late)
+                assert await Reader(late).next() == ("volume", {"state": "full"})
+                feed.tell_of_volume(VolumeState.WELL)
+                assert await Reader(early).next() == await Reader(late).next() == ("volume", {"state": "well"})

@@ -196,7 +196,7 @@ async def test_new_job_wakes_an_idle_worker(database: Database, clock: _StillClo
 
 
 async def test_a_clock_that_was_ahead_for_a_while_holds_nothing_up(database: Database, clock: _StillClock) -> None:
-    """Set to next year by mistake, and set right again: neither a lease nor the next turn of a schedule waits a year."""
+    """Set to next year by mistake and then right again: neither a lease nor the next turn waits a year."""
     queue, daily, work = JobQueue(database, clock), _Work(), _Work()
     queue.every(timedelta(hours=1), "daily", daily)
     queue.handle("export", work)

@@ -265,7 +265,10 @@ async def remove_edge(edge_id: UUID, db: Db, actor: CurrentActor, services: Serv
 )
 @activity(*DEVICE_ACTIVITIES)
 async def follow_events(db: Db, actor: CurrentActor, services: Services) -> StreamingResponse:
-    """Server-sent events: `device` (a whole device), `removed` (`id`), `watching` (`channel_id`, `watching`)."""
+    """Server-sent events: `device` (a whole device), `removed` (`id`), `watching` (`channel_id`, `watching`).
+
+    And `volume` (`state`): how the disk of the recordings is doing, when that changes and while it is in trouble.
+    """
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(services.feed.follow(actor), media_type="text/event-stream", headers=headers)
 

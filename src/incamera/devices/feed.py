@@ -2,6 +2,7 @@
 
     DeviceChanged ... ──► marks the device in each open stream ──► the stream asks the door, then sends what its person
                                                                    may see: `device`, or `removed` when the door is shut
+    the disk of the recordings ──► `volume`, to everybody, and to whoever opens a page while it is in trouble
 
 An event only says that something changed; what is sent is read anew, with the eyes of the person who reads it. Many
 changes of one device in a moment become one message. A stream that is open counts as use of its session.
@@ -19,12 +20,13 @@ from incamera.access import GrantRevoked, NotFound
 from incamera.accounts import AccountService, Actor, SessionEnded
 from incamera.devices.events import DeviceChanged, DeviceErased, DeviceRemoved
 from incamera.devices.processing import DEVICE_ACTIVITIES
-from incamera.devices.schemas import DeviceView, GoneView, WatchingView
+from incamera.devices.schemas import DeviceView, GoneView, VolumeView, WatchingView
 from incamera.devices.service import DeviceService, ShownDevice
 from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
 from incamera.privacy import open_session
 from incamera.storage.database import Database
+from incamera.storage.volume import VolumeState
 
 HEARTBEAT_S: Final = 15.0  # below the idle limit of the usual proxies
 RENEW_S: Final = 60.0
@@ -49,6 +51,7 @@ class _Stream:
         self.known: dict[UUID, frozenset[UUID]] = {}  # devices it was told of, with the channels whose viewers it sees
         self.changed: dict[UUID, None] = {}  # in order
         self.watching: dict[UUID, int] = {}
+        self.volume: VolumeState | None = None  # to be told
         self.wake = asyncio.Event()
 
     def know(self, shown: ShownDevice) -> None:
@@ -86,6 +89,7 @@ class DeviceFeed:
         self._accounts, self._devices = accounts, devices
         self._streams: list[_Stream] = []
         self._is_closed = False
+        self._volume = VolumeState.WELL
         events.subscribe(DeviceChanged, self._device_changed)
         events.subscribe(DeviceRemoved, self._device_changed)
         events.subscribe(DeviceErased, self._device_changed)
@@ -104,12 +108,21 @@ class DeviceFeed:
         for stream in self._streams:
             stream.end()
 
+    def tell_of_volume(self, state: VolumeState) -> None:
+        """The disk of the recordings has another state: every page says so, and so does each that opens later."""
+        self._volume = state
+        for stream in self._streams:
+            stream.volume = state
+            stream.wake.set()
+
     async def follow(self, actor: Actor) -> AsyncIterator[bytes]:
         """The messages of one stream, until its session ends or nobody reads any more."""
         stream = self._open(actor)
         try:
             await self._learn(stream)
             yield f"retry: {_RETRY_MS}\n: following\n\n".encode()
+            if self._volume is not VolumeState.WELL:
+                yield render_event("volume", VolumeView(state=self._volume))
             while not stream.is_over:
                 if not await self._woken(stream):
                     yield b": still here\n\n"
@@ -157,6 +170,9 @@ class DeviceFeed:
         return actor is not None
 
     async def _messages(self, stream: _Stream) -> AsyncIterator[bytes]:
+        if stream.volume is not None:
+            yield render_event("volume", VolumeView(state=stream.volume))
+            stream.volume = None
         changed, stream.changed = stream.changed, {}
         for device_id in changed:
             message = await self._device_message(stream, device_id)

@@ -15,6 +15,7 @@ from incamera.devices.viewings import NamedViewing
 from incamera.kit.names import NAME_PATTERN, parse_name
 from incamera.privacy import RequestBody, personal_field
 from incamera.protocol.messages import ProbeResult, StreamMode
+from incamera.storage.volume import VolumeState
 
 Name = Annotated[
     str,
@@ -408,6 +409,12 @@ class WatchingView(BaseModel):
 
     channel_id: UUID
     watching: int
+
+
+class VolumeView(BaseModel):
+    """Event `volume`: how the disk of the recordings is doing."""
+
+    state: VolumeState
 
 
 class GoneView(BaseModel):

@@ -93,6 +93,8 @@ declare_log_events(
     None,
     {
         "recording.disk_full": ("evicted_segments",),
+        "recording.volume_back": (),
+        "recording.volume_trouble": ("says", "state"),
         "recording.write_failed": ("error", "errno"),
         "recording.task_failed": ("error",),
         "vault.tombstones_replayed": ("keys",),

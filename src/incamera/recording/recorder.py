@@ -42,6 +42,7 @@ from incamera.recording.recovery import PARTS, Recovery, RecoveryReport
 from incamera.recording.retention import MediaRetention
 from incamera.recording.room import Room
 from incamera.recording.span import MemoryBudget, OpenSegment, RecordingSpan, SpanTools, is_disk_full
+from incamera.recording.volume_watch import VolumeWatch
 from incamera.recording.writer import VolumeWriter
 from incamera.storage.database import Database
 from incamera.storage.vault import EpochRef, HourRef, KeyDestroyed, Vault
@@ -102,6 +103,7 @@ class Recorder:
         self._known_rules: dict[UUID, tuple[ChannelRule, float]] = {}
         self._log_after: dict[str, float] = {}
         self._writer: VolumeWriter
+        self.volume = VolumeWatch(clock, self._busy_s)
         self._room: Room
         self._eraser: Eraser
         self._recovery: Recovery
@@ -145,6 +147,7 @@ class Recorder:
             await self._writer.stop()
             raise
         self._start_task(self._keep_house())
+        self._start_task(self.volume.run())
         return report
 
     async def stop(self) -> None:
@@ -238,7 +241,7 @@ class Recorder:
             budget=self._budget,
             clock=self._clock,
             is_expired=lambda channel_id, wall_us: self._is_expired(rule, channel_id, wall_us),
-            make_room=self._room.make,
+            make_room=lambda insist: self._room.make(insist=insist),
             complain=self._complain,
             on_written=self._count_written,
             on_clamped=self._tell_of_clock,
@@ -342,8 +345,12 @@ class Recorder:
         removed = await self._eraser.erase_epoch(epoch)
         log.info("recording.epoch_erased", segments=removed)
 
+    def _busy_s(self) -> float:
+        return self._writer.busy_s()
+
     def _count_written(self, size: int) -> None:
         self.figures.written_bytes += size
+        self.volume.succeeded()
 
     def _tell_of_clock(self, channel_id: UUID) -> None:
         self.figures.clamped_times += 1
@@ -355,6 +362,7 @@ class Recorder:
 
     def _complain(self, error: Exception) -> None:
         self.figures.failed_writes += 1
+        self.volume.failed(error)
         if is_disk_full(error):
             self._log_once_a_minute("recording.disk_full", evicted_segments=self.figures.evicted_segments)
         else:

@@ -81,12 +81,16 @@ class Room:
         if (await self._space()).is_short:
             await self.make()
 
-    async def make(self) -> bool:
-        """True if there is room now. False: nothing may be removed; the caller waits and tries again."""
+    async def make(self, *, insist: bool = False) -> bool:
+        """True if something went. False: nothing may be removed, or the volume has room; the caller waits a little.
+
+        `insist`: the disk goes on refusing although it shows free space (a quota, or no inode left): the oldest goes
+        all the same.
+        """
         async with self._lock:
             removed = 0
             for _ in range(_STEPS):
-                if (await self._space()).is_ample:
+                if (await self._space()).is_ample and (removed or not insist):
                     break
                 count = await self._remove_oldest()
                 if not count:
@@ -94,7 +98,7 @@ class Room:
                 removed += count
             if removed:
                 self._on_removed(removed)
-            return removed > 0 or not (await self._space()).is_short
+            return removed > 0
 
     async def _space(self) -> Space:
         return await self._writer.run(lambda: read_space(self._folder))

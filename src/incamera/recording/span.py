@@ -46,6 +46,7 @@ RETRY_S: Final = 1.0
 IDLE_S: Final = 30.0  # a camera that says nothing for so long: the file is closed, its footer makes it whole
 FRAME_COSTS_BYTES: Final = 512  # beside its chunk: frames of one byte must not fill the memory by their number
 _ASK_AGAIN_S: Final = 10.0
+_INSISTS_AFTER: Final = 3  # failures for want of room in a row, on a volume that shows some
 _LAST_ATTEMPTS: Final = 3  # of a span that closes while the disk refuses
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -106,7 +107,7 @@ class SpanTools:
     budget: MemoryBudget
     clock: Clock
     is_expired: Callable[[UUID, int], bool]  # channel, wall time: older than the channel's recordings may be
-    make_room: Callable[[], Awaitable[bool]]
+    make_room: Callable[[bool], Awaitable[bool]]  # whether to insist
     complain: Callable[[Exception], None]  # logs a failure, at most once a minute
     on_written: Callable[[int], None]  # bytes
     on_clamped: Callable[[UUID], None]  # the edge's clock is ahead on this channel
@@ -164,6 +165,7 @@ class RecordingSpan:
         self._gap_cause = opened.gap_cause
         self._last_frame_s = tools.clock.monotonic()
         self._stored_until_us: int | None = None  # end of the last closed segment
+        self._full_in_a_row = 0
         self.current: OpenSegment | None = None
         self.hour: HourRef | None = None  # of the last segment, also between two
 
@@ -355,6 +357,7 @@ class RecordingSpan:
         await tools.writer.run(lambda: current.file.append(batch), current.file)
         size = sum(len(frame.chunk) for frame, _ in batch)
         last, last_us = batch[-1]
+        self._full_in_a_row = 0
         current.durable += len(batch)
         current.last_us = last_us
         current.segment = replace(
@@ -418,7 +421,8 @@ class RecordingSpan:
         if is_full:
             self._gap_cause = GapCause.DISK_FULL
         await self._finish(GapCause.DISK_FULL if is_full else None)
-        if not (is_full and await self._tools.make_room()):
+        self._full_in_a_row = self._full_in_a_row + 1 if is_full else 0
+        if not (is_full and await self._tools.make_room(self._full_in_a_row >= _INSISTS_AFTER)):
             await self._tools.clock.sleep(RETRY_S)
 
 

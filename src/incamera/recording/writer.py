@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
@@ -138,6 +139,7 @@ class VolumeWriter:
     def __init__(self, name: str = "media-writer") -> None:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._busy_since_s: float | None = None
         # A daemon: a disk that never answers must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -154,6 +156,11 @@ class VolumeWriter:
         answer.cancel()
         self._queue.put(_Job(work, None, answer))
 
+    def busy_s(self) -> float:
+        """For how long the thread has been at the same round of jobs, in seconds; 0 while it has none."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
     async def stop(self) -> None:
         """Ends after all that was handed over, or gives up on a disk that does not answer."""
         self._queue.put(None)
@@ -162,7 +169,9 @@ class VolumeWriter:
     def _run(self) -> None:
         is_running = True
         while is_running:
+            self._busy_since_s = None
             jobs = self._take()
+            self._busy_since_s = time.monotonic()
             if jobs[-1] is None:
                 is_running = False
             outcomes = [(job, *_outcome(job.work)) for job in jobs if job is not None]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from incamera.kit.errors import IncameraError
 from incamera.privacy import no_activity
+from incamera.storage.volume import SENTENCES, VolumeState
 
 Readiness = Callable[[], str | None]
 METRICS_TYPE: Final = prometheus_client.CONTENT_TYPE_LATEST
@@ -37,9 +38,16 @@ class Health(BaseModel):
     """The server is up and does its work."""
 
     status: str = Field("ready", description="Always `ready`; otherwise the answer is 503.")
+    storage: VolumeState = Field(
+        VolumeState.WELL,
+        description="How the volume of the recordings is doing. The server is ready all the same: live pictures go on.",
+    )
+    says: str = Field("", description="What to do about it, in a sentence; empty while all is well.")
 
 
-def health_router(readiness: Readiness, metrics_token: str | None) -> APIRouter:
+def health_router(
+    readiness: Readiness, metrics_token: str | None, volume: Callable[[], VolumeState] = lambda: VolumeState.WELL
+) -> APIRouter:
     """Both routes. `readiness` returns why the server is not ready, or None."""
     router = APIRouter(tags=["operations"])
 
@@ -49,7 +57,8 @@ def health_router(readiness: Readiness, metrics_token: str | None) -> APIRouter:
         reason = readiness()
         if reason is not None:
             raise NotReady(reason)
-        return Health(status="ready")
+        state = volume()
+        return Health(status="ready", storage=state, says=SENTENCES[state])
 
     @router.get(
         "/metrics",

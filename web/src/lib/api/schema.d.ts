@@ -618,6 +618,8 @@ export interface paths {
         /**
          * Follow Events
          * @description Server-sent events: `device` (a whole device), `removed` (`id`), `watching` (`channel_id`, `watching`).
+         *
+         *     And `volume` (`state`): how the disk of the recordings is doing, when that changes and while it is in trouble.
          */
         get: operations["follow_events_api_v1_events_get"];
         put?: never;
@@ -1169,6 +1171,17 @@ export interface components {
              * @default ready
              */
             status: string;
+            /**
+             * @description How the volume of the recordings is doing. The server is ready all the same: live pictures go on.
+             * @default well
+             */
+            storage: components["schemas"]["VolumeState"];
+            /**
+             * Says
+             * @description What to do about it, in a sentence; empty while all is well.
+             * @default
+             */
+            says: string;
         };
         /**
          * InvitationView
@@ -1640,6 +1653,12 @@ export interface components {
              */
             ended_at: string | null;
         };
+        /**
+         * VolumeState
+         * @description The worst that is true just now. The web app has a sentence for each, in every language.
+         * @enum {string}
+         */
+        VolumeState: "well" | "full" | "read_only" | "failing" | "slow";
         /**
          * InvalidField
          * @description One place in a request that does not fit.

@@ -1,8 +1,12 @@
-/** Whether the server can be reached. Drives the banner; asks `/healthz` while it cannot. */
+/** Whether the server can be reached, and its disk is well. Drives the banner; asks `/healthz` while it cannot be reached. */
 import { Backoff } from "../player/backoff";
+
+/** How the disk of the recordings is doing: the values of the event `volume`. */
+export type VolumeState = "well" | "full" | "read_only" | "failing" | "slow";
 
 class Connection {
   isReachable = $state(true);
+  volume = $state<VolumeState>("well");
   /** Called when the server is back after having been away. */
   private readonly onBack = new Set<() => void>();
   private readonly backoff = new Backoff(1000, 15_000);
@@ -33,8 +37,9 @@ class Connection {
     this.timer = undefined;
     try {
       const response = await fetch("/healthz", { cache: "no-store" });
-      if (response.ok) this.reached();
-      else this.missed();
+      if (!response.ok) return this.missed();
+      this.volume = ((await response.json()) as { storage: VolumeState }).storage;
+      this.reached();
     } catch {
       this.missed();
     }

@@ -1,8 +1,9 @@
 /** All devices of the account, kept current by the server's event stream. */
 import { answer, api, ApiProblem, Unreachable } from "../api/client";
 import type { Channel, Device } from "../api/model";
-import { connection } from "./connection.svelte";
+import { connection, type VolumeState } from "./connection.svelte";
 import { EventFeed } from "./event-feed";
+import { now } from "./now.svelte";
 import { session } from "./session.svelte";
 
 type Status = "idle" | "loading" | "ready" | "failed";
@@ -16,6 +17,11 @@ class Devices {
     connection.whenBack(() => {
       if (this.status !== "idle") void this.load();
     });
+    now.whenAwake(() => {
+      if (this.status === "idle") return;
+      this.events?.renew(); // a line that died without a word tells no events, and no browser asks it
+      void this.load();
+    });
   }
 
   /** Loads the list and follows its changes until `stop`. */
@@ -23,6 +29,7 @@ class Devices {
     if (this.events) return;
     this.status = "loading";
     void this.load();
+    void connection.probe(); // a tab that follows another one is told changes only
     this.events = this.follow();
   }
 
@@ -69,10 +76,10 @@ class Devices {
   }
 
   private follow(): EventFeed {
-    return new EventFeed("/api/v1/events", ["device", "removed", "watching"], {
+    return new EventFeed("/api/v1/events", ["device", "removed", "watching", "volume"], {
       onOpen: (isAgain) => {
         connection.reached();
-        if (isAgain) void this.load();
+        if (isAgain) void Promise.all([this.load(), connection.probe()]);
       },
       onRefused: () => void this.load(),
       onEvent: (name, data) => this.take(name, data),
@@ -83,6 +90,7 @@ class Devices {
     if (name === "device") this.put(JSON.parse(data) as Device);
     else if (name === "removed") this.forget((JSON.parse(data) as { id: string }).id);
     else if (name === "watching") this.setWatching(data);
+    else if (name === "volume") connection.volume = (JSON.parse(data) as { state: VolumeState }).state;
   }
 
   private setWatching(data: string): void {
