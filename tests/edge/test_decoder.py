@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import pytest
 
-from incamera.edge.decoder.messages import encoded_sound_config
 from incamera.edge.decoder.processes import PictureDecoder, PictureUnreadable, SoundEncoders
+from incamera.edge.decoder.sound_formats import SoundFormat
 from incamera.kit.clock import SystemClock
 from incamera.media.aac import SAMPLES_PER_FRAME
 from incamera.media.cmaf import Packager
@@ -86,7 +86,7 @@ async def test_the_child_has_no_files_no_network_and_little_memory() -> None:
 async def test_g711_becomes_aac_on_the_cameras_time_line() -> None:
     sounds = SoundEncoders(SystemClock())
     frames: list[tuple[int, bytes]] = []
-    session = sounds.open("PCMA", lambda time, data: frames.append((time, data)))
+    session = sounds.open(SoundFormat("PCMA", 8000), lambda time, data: frames.append((time, data)))
     async with asyncio.timeout(10):
         while not frames:
             session.push(80_000, b"\xd5" * 8000)  # the child needs a moment to be there
@@ -97,7 +97,7 @@ async def test_g711_becomes_aac_on_the_cameras_time_line() -> None:
     times = [time for time, _ in frames[:6]]
     assert times[0] == 160_000 - SAMPLES_PER_FRAME, "the first frame only primes the decoder"
     assert [later - earlier for earlier, later in itertools.pairwise(times)] == [SAMPLES_PER_FRAME] * 5
-    config = encoded_sound_config()
+    config = SoundFormat("PCMA", 8000).encoded_config()
     samples = [Sample(time - times[0], 0, True, data) for time, data in frames[:6]]
     file = config.init_segment + Packager(config.timescale, sample_duration=SAMPLES_PER_FRAME).push_all(samples).data
     decoded = sum(frame.samples for frame in av.open(io.BytesIO(file)).decode(audio=0))
@@ -107,7 +107,7 @@ async def test_g711_becomes_aac_on_the_cameras_time_line() -> None:
 async def test_a_dead_sound_child_is_started_again_with_its_sessions() -> None:
     sounds = SoundEncoders(SystemClock())
     frames: list[int] = []
-    session = sounds.open("PCMU", lambda time, data: frames.append(time))
+    session = sounds.open(SoundFormat("PCMU", 8000), lambda time, data: frames.append(time))
 
     async def push_until_heard() -> None:
         heard = len(frames)

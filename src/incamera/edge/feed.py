@@ -1,7 +1,9 @@
 """From the units of one connected camera to chunks in lanes: runs, one time line for picture and sound, wall time.
 
     picture   unit ─► VideoAssembler ─► sample ─► run? ─► Packager ─► lane     decode time 0: first picture of the run
-    sound     unit ─► (G.711: AAC worker) ─► frames ─► Packager ─► lane        on the same time line, aligned by RTCP
+    sound     unit ─► (AAC worker) ─► frames ─► Packager ─► lane               on the same time line, aligned by RTCP
+
+AAC and Opus pass as they are; every other sound becomes AAC in the decoder child.
 
 A run begins when a camera is connected, changes its parameter sets, or was silent for more than two seconds. Nothing
 here waits: `on_unit` is called from the camera's own read.
@@ -11,8 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from incamera.edge.decoder.messages import ENCODED_CODECS, encoded_sound_config
 from incamera.edge.decoder.processes import SoundEncoder
+from incamera.edge.decoder.sound_formats import SoundFormat
 from incamera.edge.lanes import Lane, Run
 from incamera.edge.media_time import PictureClock, SoundAligner, TrackPoint, in_order
 from incamera.edge.server_clock import ServerClock
@@ -20,6 +22,7 @@ from incamera.edge.sources.base import ClockPoint, SourceFault, TrackInfo
 from incamera.kit.ids import new_id
 from incamera.media.aac import SAMPLES_PER_FRAME, InvalidAudioConfig, aac_track_config, parse_audio_specific_config
 from incamera.media.cmaf import Packager
+from incamera.media.opus import InvalidOpusPacket, opus_track_config, parse_duration
 from incamera.media.sample import AccessUnit, Chunk, Sample, TrackConfig
 from incamera.media.video import VIDEO_TIMESCALE
 from incamera.media.video.codecs import make_assembler
@@ -31,10 +34,11 @@ _MAX_RUNS: Final = 20
 _MAX_RUNS_WITHIN_S: Final = 10.0
 _SOUND_CHUNK_S: Final = 0.060  # frames of AAC are as short as 21 ms; a chunk each would double what they cost
 _ALIGN_EVERY_S: Final = 2.0
+_AAC_CODECS: Final = frozenset({"MPEG4-GENERIC", "MP4A-LATM"})
 
 FindClockPoint = Callable[[int], ClockPoint | None]
-OpenEncoder = Callable[[str, Callable[[int, bytes], None]], SoundEncoder]
-"""`open_encoder(codec, on_frame)`: `on_frame(presentation_time, aac)` in ticks of the AAC's sample rate."""
+OpenEncoder = Callable[[SoundFormat, Callable[[int, bytes], None]], SoundEncoder]
+"""`open_encoder(sound_format, on_frame)`: `on_frame(presentation_time, aac)` in ticks of the AAC's sample rate."""
 
 
 class VideoFeed:
@@ -117,7 +121,7 @@ class VideoFeed:
 
 
 class SoundFeed:
-    """The sound of one connection, in AAC. It only flows within a run of the picture, whose time line it shares."""
+    """The sound of one connection, AAC or Opus. It only flows in a run of the picture, whose time line it shares."""
 
     def __init__(
         self, config: TrackConfig, lane: Lane, server_clock: ServerClock, wall_us: Callable[[float], int]
@@ -128,20 +132,20 @@ class SoundFeed:
         self._lane = lane
         self._server_clock = server_clock
         self._picture_run: Run | None = None
-        self._packager = Packager(self._rate, sample_duration=SAMPLES_PER_FRAME)
+        self._packager = Packager(self._rate)
         self._aligner = SoundAligner()
         self._zero: int | None = None  # presentation time, in our ticks, of the run's decode time 0
         self._has_begun = False
         self._newest = -1
         self._newest_wall_us = 0
         self._waiting: list[Sample] = []
-        self._frames_per_chunk = max(1, round(_SOUND_CHUNK_S * self._rate / SAMPLES_PER_FRAME))
+        self._frame_ticks = SAMPLES_PER_FRAME  # how long each of those lasts
 
     def begin_run(self, picture_run: Run) -> None:
         """The picture begins a run; the sound's own begins with its next frame."""
         self._lane.end_run(picture_run.gap_cause)
         self._picture_run = picture_run
-        self._packager = Packager(self._rate, sample_duration=SAMPLES_PER_FRAME)
+        self._packager = Packager(self._rate)
         self._aligner = SoundAligner()
         self._zero, self._has_begun, self._newest = None, False, -1
         self._waiting.clear()
@@ -153,18 +157,23 @@ class SoundFeed:
             since_start_us = self._server_clock.wall_us(arrived_s) - run.started_us
             self._zero = presentation_time - since_start_us * self._rate // 1_000_000
 
-    def on_frame(self, presentation_time: int, data: bytes, arrived_s: float) -> None:
-        """One AAC frame; `presentation_time` in ticks of its sample rate."""
+    def on_frame(
+        self, presentation_time: int, data: bytes, arrived_s: float, frame_ticks: int = SAMPLES_PER_FRAME
+    ) -> None:
+        """One frame, which lasts `frame_ticks`; `presentation_time` in ticks of its sample rate, too."""
         if self._zero is None:
             return
-        shift = round(self._aligner.step(SAMPLES_PER_FRAME / self._rate) * self._rate)
+        if frame_ticks != self._frame_ticks and self._waiting:
+            self._send(arrived_s)
+        self._frame_ticks = frame_ticks
+        shift = round(self._aligner.step(frame_ticks / self._rate) * self._rate)
         decode_time = presentation_time - self._zero + shift
         if decode_time < 0:
             return  # before the first picture
         decode_time = max(decode_time, self._newest + 1)
         self._newest = decode_time
         self._waiting.append(Sample(decode_time, 0, True, data))
-        if len(self._waiting) >= self._frames_per_chunk:
+        if (len(self._waiting) + 0.5) * frame_ticks > _SOUND_CHUNK_S * self._rate:
             self._send(arrived_s)
 
     def align(self, picture: TrackPoint, sound: ClockPoint, ticks: int) -> None:
@@ -173,7 +182,7 @@ class SoundFeed:
             self._aligner.observe(picture, TrackPoint((ticks - self._zero) / self._rate, sound.camera_s))
 
     def _send(self, arrived_s: float) -> None:
-        chunk = self._packager.push_all(self._waiting)
+        chunk = self._packager.push_all(self._waiting, sample_duration=self._frame_ticks)
         self._waiting = []
         run = self._picture_run
         if not self._has_begun and run is not None:
@@ -207,6 +216,7 @@ class ConnectionFeed:
         self._audio_track = -1
         self._sound: SoundFeed | None = None
         self._encoder: SoundEncoder | None = None
+        self._frame_ticks: Callable[[bytes], int] = _aac_frame_ticks
         self._ticks, self._unit_ticks = 1, 1  # of the AAC and of the camera's RTP clock, per second
         self._align_at_s = 0.0
         self._newest_arrival_s = 0.0
@@ -229,10 +239,14 @@ class ConnectionFeed:
     # --- sound ------------------------------------------------------------------------------------------------------
 
     def _set_up_sound(self, index: int, info: TrackInfo, lane: Lane, open_encoder: OpenEncoder) -> None:
-        if info.codec in ENCODED_CODECS and info.channels == 1:
-            config = encoded_sound_config()
-            self._encoder = open_encoder(info.codec, self._on_encoded)
-        elif info.codec == "MPEG4-GENERIC":
+        sound_format = SoundFormat(info.codec, info.clock_rate, info.channels)
+        if sound_format.is_encodable:
+            config = sound_format.encoded_config()
+            self._encoder = open_encoder(sound_format, self._on_encoded)
+        elif info.codec == "OPUS":
+            config = opus_track_config(info.channels)
+            self._frame_ticks = parse_duration
+        elif info.codec in _AAC_CODECS:
             try:
                 config = aac_track_config(parse_audio_specific_config(info.config))
             except InvalidAudioConfig:
@@ -259,7 +273,11 @@ class ConnectionFeed:
         if self._encoder is not None:
             self._encoder.push(unit.presentation_time, unit.nal_units[0])
         else:
-            sound.on_frame(ticks, unit.nal_units[0], arrived_s)
+            try:
+                frame_ticks = self._frame_ticks(unit.nal_units[0])
+            except InvalidOpusPacket:
+                return
+            sound.on_frame(ticks, unit.nal_units[0], arrived_s, frame_ticks)
 
     def _on_encoded(self, presentation_time: int, data: bytes) -> None:
         if self._sound is not None:
@@ -273,3 +291,7 @@ class ConnectionFeed:
         decode_s = (picture_point.presentation_time - self.video.origin) / VIDEO_TIMESCALE
         ticks = sound_point.presentation_time * self._ticks // self._unit_ticks
         sound.align(TrackPoint(decode_s, picture_point.camera_s), sound_point, ticks)
+
+
+def _aac_frame_ticks(_frame: bytes) -> int:
+    return SAMPLES_PER_FRAME

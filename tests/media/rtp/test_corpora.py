@@ -2,10 +2,10 @@
 
 from incamera.media.rtp.aac import AacDepacketiser, AuHeaderLayout
 from incamera.media.rtp.errors import InvalidRtpPacket
-from incamera.media.rtp.g711 import G711Depacketiser
 from incamera.media.rtp.h264 import H264Depacketiser
 from incamera.media.rtp.receiver import RtpReceiver
 from incamera.media.rtp.rtcp import parse_rtcp
+from incamera.media.rtp.sound import SoundDepacketiser
 from tests.support.corpora import read_corpus, split_packets
 from tests.support.rtp_packets import Units
 
@@ -16,7 +16,7 @@ def test_every_member_is_survived() -> None:
             H264Depacketiser(Units()),
             AacDepacketiser(Units(), 1024),
             AacDepacketiser(Units(), 1024, AuHeaderLayout(6, 2, 2)),
-            G711Depacketiser(Units()),
+            SoundDepacketiser(Units()),
         )
         receivers = [RtpReceiver(depacketiser) for depacketiser in makers]
         for packet in split_packets(data):

@@ -1,13 +1,13 @@
 """Order, loss and senders of one track."""
 
-from incamera.media.rtp.g711 import G711Depacketiser
 from incamera.media.rtp.receiver import RtpReceiver
+from incamera.media.rtp.sound import SoundDepacketiser
 from tests.support.rtp_packets import Units, a_packet
 
 
 def receive(*packets: bytes, payload_type: int | None = None) -> tuple[Units, RtpReceiver]:
     units = Units()
-    receiver = RtpReceiver(G711Depacketiser(units), payload_type)
+    receiver = RtpReceiver(SoundDepacketiser(units), payload_type)
     for number, packet in enumerate(packets):
         receiver.receive(packet, 0, len(packet), float(number))
     return units, receiver

@@ -2,16 +2,16 @@
 
 import struct
 
-from incamera.media.rtp.g711 import G711Depacketiser
 from incamera.media.rtp.receiver import RtpReceiver
 from incamera.media.rtp.reception import ReceptionReporter
 from incamera.media.rtp.rtcp import ReceptionBlock, SenderReport, parse_rtcp, render_receiver_report
+from incamera.media.rtp.sound import SoundDepacketiser
 from tests.support.rtp_packets import SSRC, Units, a_packet
 
 
 class Track:
     def __init__(self) -> None:
-        self.receiver = RtpReceiver(G711Depacketiser(Units()), clock_rate=8000)
+        self.receiver = RtpReceiver(SoundDepacketiser(Units()), clock_rate=8000)
         self.reporter = ReceptionReporter(self.receiver)
 
     def take(self, number: int, *, arrival_s: float | None = None, ssrc: int = SSRC) -> None:

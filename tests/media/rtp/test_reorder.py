@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incamera.media.rtp.g711 import G711Depacketiser
 from incamera.media.rtp.receiver import RtpReceiver
 from incamera.media.rtp.reorder import MAX_HELD, WINDOW_S, ReorderBuffer
+from incamera.media.rtp.sound import SoundDepacketiser
 from tests.support.rtp_packets import Units, a_packet
 
 
@@ -14,7 +14,7 @@ class Track:
 
     def __init__(self) -> None:
         self.units = Units()
-        self.receiver = RtpReceiver(G711Depacketiser(self.units))
+        self.receiver = RtpReceiver(SoundDepacketiser(self.units))
         self.buffer = ReorderBuffer(self.receiver.receive)
 
     def take(self, *numbers: int, at_s: float = 0.0, ssrc: int = 7) -> None:

@@ -1,10 +1,10 @@
 """The sending side is what the receiving side expects."""
 
-from incamera.media.rtp.g711 import G711Depacketiser, packetise_g711
 from incamera.media.rtp.packet import parse_packet
 from incamera.media.rtp.receiver import RtpReceiver
 from incamera.media.rtp.rtcp import SenderReport, parse_rtcp
 from incamera.media.rtp.sender import RtpSender, RtpStart, interleave
+from incamera.media.rtp.sound import SoundDepacketiser, packetise_sound
 from tests.support.rtp_packets import Units
 
 
@@ -30,9 +30,9 @@ def test_a_report_counts_what_was_sent() -> None:
 
 def test_long_sound_is_cut_into_packets_that_join_again() -> None:
     sender, units = RtpSender(8, RtpStart(7, 0, 0)), Units()
-    receiver = RtpReceiver(G711Depacketiser(units))
+    receiver = RtpReceiver(SoundDepacketiser(units))
     sound = bytes(range(256)) * 20
-    for ticks, payload in packetise_g711(sound):
+    for ticks, payload in packetise_sound(sound):
         for packet in sender.render(ticks, [(False, payload)]):
             receiver.receive(packet, 0, len(packet), 0.0)
 

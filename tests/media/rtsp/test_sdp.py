@@ -28,7 +28,7 @@ CAMERAS = {
     "tplink_sdp": [("H265", 90_000, 3, 0, True), ("PCMA", 8000, 0, 0, True)],
     "ubiquiti_sdp": [
         ("MPEG4-GENERIC", 48_000, 0, 2, True),
-        ("OPUS", 48_000, 0, 0, False),
+        ("OPUS", 48_000, 0, 0, True),
         ("H264", 90_000, 2, 0, True),
     ],
 }

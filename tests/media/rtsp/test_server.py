@@ -7,7 +7,7 @@ from incamera.media.rtsp.errors import RtspError
 from incamera.media.rtsp.messages import Headers, Request, Response, render_request
 from incamera.media.rtsp.reader import RtspReader
 from incamera.media.rtsp.server import RtspServerSession, Started, Stopped
-from incamera.media.rtsp.transport import Channels
+from incamera.media.rtsp.transport import Channels, Ports
 from tests.support.rtsp_peers import AMount, a_conversation
 
 TCP = ("Transport", "RTP/AVP/TCP;unicast;interleaved=4-5")
@@ -46,6 +46,19 @@ def test_one_track_alone_can_be_played_on_the_clients_channels() -> None:
 
     assert caller.ask("PLAY", "rtsp://c/live").status_code == 200
     assert caller.events == [Started(AMount(), {1: Channels(4, 5)})]
+
+
+def test_a_stream_for_udp_goes_to_the_clients_ports_and_to_nothing_else() -> None:
+    mount = AMount(is_over_udp=True)
+    caller = Caller()
+    caller.session = RtspServerSession(lambda _: mount, open_ports=lambda: Ports(6970, 6971))
+    ports = ("Transport", "RTP/AVP;unicast;client_port=5000-5001")
+
+    assert caller.ask("SETUP", "rtsp://c/live/track0", TCP).status_code == 461
+    granted = caller.ask("SETUP", "rtsp://c/live/track0", ports)
+    assert granted.headers.find("Transport") == "RTP/AVP;unicast;client_port=5000-5001;server_port=6970-6971"
+    caller.ask("PLAY", "rtsp://c/live")
+    assert caller.events == [Started(mount, {0: Ports(5000, 5001)})]
 
 
 def test_what_is_not_there_or_not_possible_is_refused() -> None:

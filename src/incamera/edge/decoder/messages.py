@@ -4,13 +4,8 @@ from typing import Final
 
 import msgspec
 
-from incamera.media.aac import aac_track_config, parse_audio_specific_config, render_audio_specific_config
-from incamera.media.sample import TrackConfig
-
 LENGTH_BYTES: Final = 4
 MAX_MESSAGE_BYTES: Final = 20 * 1024 * 1024  # a sync sample of at most 16 MiB and its init segment
-ENCODED_RATE: Final = 16_000  # of the AAC made of G.711: its first frame comes after 140 ms, at 8 kHz after 260
-ENCODED_CODECS: Final = frozenset({"PCMA", "PCMU"})
 
 
 class _Base(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -25,13 +20,17 @@ class TakePicture(_Base, frozen=True):
 
 
 class OpenSound(_Base, frozen=True):
+    """Sound in a `SoundFormat` will come."""
+
     session: int
-    codec: str  # one of ENCODED_CODECS
+    codec: str
+    clock_rate: int
+    channels: int
 
 
 class PushSound(_Base, frozen=True):
     session: int
-    presentation_time: int  # ticks of 8 kHz
+    presentation_time: int  # ticks of the camera's RTP clock
     data: bytes
 
 
@@ -45,7 +44,7 @@ class Picture(_Base, frozen=True):
 
 class SoundFrame(_Base, frozen=True):
     session: int
-    presentation_time: int  # ticks of ENCODED_RATE
+    presentation_time: int  # ticks of the AAC's sample rate
     data: bytes
 
 
@@ -77,8 +76,3 @@ def parse_request(body: bytes) -> Request:
 def parse_answer(body: bytes) -> Answer:
     """What the edge reads, from a child that hostile input may have taken over; raises msgspec.MsgspecError."""
     return _answers.decode(body)
-
-
-def encoded_sound_config() -> TrackConfig:
-    """The track that G.711 becomes."""
-    return aac_track_config(parse_audio_specific_config(render_audio_specific_config(ENCODED_RATE, 1)))

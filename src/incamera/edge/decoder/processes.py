@@ -28,6 +28,7 @@ from incamera.edge.decoder.messages import (
     parse_answer,
     render,
 )
+from incamera.edge.decoder.sound_formats import SoundFormat
 from incamera.kit.clock import Clock
 from incamera.kit.errors import IncameraError
 
@@ -49,10 +50,10 @@ class PictureUnreadable(IncameraError):
 
 
 class SoundEncoder(Protocol):
-    """The way in for one camera's G.711."""
+    """The way in for one camera's sound."""
 
     def push(self, presentation_time: int, data: bytes) -> None:
-        """One unit, with the camera's time in ticks of 8 kHz; never waits."""
+        """One unit, with the camera's time in ticks of its RTP clock; never waits."""
         ...
 
     def close(self) -> None: ...
@@ -169,10 +170,12 @@ class PictureDecoder:
 class _Session:
     """One camera's sound in the child."""
 
-    def __init__(self, owner: "SoundEncoders", number: int, codec: str, on_frame: Callable[[int, bytes], None]) -> None:
+    def __init__(
+        self, owner: "SoundEncoders", number: int, sound_format: SoundFormat, on_frame: Callable[[int, bytes], None]
+    ) -> None:
         self._owner = owner
         self.number = number
-        self.codec = codec
+        self.opening = OpenSound(number, sound_format.codec, sound_format.clock_rate, sound_format.channels)
         self.on_frame = on_frame
 
     def push(self, presentation_time: int, data: bytes) -> None:
@@ -183,7 +186,7 @@ class _Session:
 
 
 class SoundEncoders:
-    """All cameras' G.711 in one child, which lives only while there is any."""
+    """All cameras' sound that becomes AAC, in one child, which lives only while there is any."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -193,13 +196,13 @@ class SoundEncoders:
         self._task: asyncio.Task[None] | None = None
         self._pushed_at_s: float | None = None  # the first push since the last answer
 
-    def open(self, codec: str, on_frame: Callable[[int, bytes], None]) -> SoundEncoder:
-        """A way in for one camera; `on_frame(presentation_time in 16 kHz ticks, aac)` hears what comes out."""
-        session = _Session(self, self._next_number, codec, on_frame)
+    def open(self, sound_format: SoundFormat, on_frame: Callable[[int, bytes], None]) -> SoundEncoder:
+        """A way in for one camera; `on_frame(presentation_time, aac)` hears what comes out, in ticks of the AAC."""
+        session = _Session(self, self._next_number, sound_format, on_frame)
         self._next_number += 1
         self._sessions[session.number] = session
         if self._child is not None:
-            self._child.send(OpenSound(session.number, codec))
+            self._child.send(session.opening)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return session
@@ -244,7 +247,7 @@ class SoundEncoders:
         child = await DecoderChild.start()
         try:
             for session in self._sessions.values():
-                child.send(OpenSound(session.number, session.codec))
+                child.send(session.opening)
             self._child, self._pushed_at_s = child, None
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(child))

@@ -15,7 +15,6 @@ import msgspec
 
 from incamera.edge.confinement import Limits, confine
 from incamera.edge.decoder.messages import (
-    ENCODED_RATE,
     LENGTH_BYTES,
     MAX_MESSAGE_BYTES,
     Answer,
@@ -29,16 +28,14 @@ from incamera.edge.decoder.messages import (
     parse_request,
     render,
 )
+from incamera.edge.decoder.sound_formats import SoundFormat
 from incamera.media.aac import SAMPLES_PER_FRAME
-from incamera.media.g711 import SAMPLE_RATE
 
 MEMORY_BYTES: Final = 768 * 1024 * 1024  # of address space; a 4K picture needs a third of what libav leaves of it
 _CHILD_LIMITS: Final = Limits(address_space_bytes=MEMORY_BYTES, open_files=16, file_size_bytes=0)
 _JPEG_QUALITY: Final = "4"  # quantiser, 2 is best and 31 worst
-_BIT_RATE: Final = 32_000
 _TALLEST: Final = 2  # times the greatest width: doorbells are upright, columns are an attack
-_TOLERATED_GAP: Final = SAMPLE_RATE * 60 // 1000  # ticks; below, the camera's clock only jitters
-_LIBAV_CODECS: Final = {"PCMA": "pcm_alaw", "PCMU": "pcm_mulaw"}
+_TOLERATED_GAP_S: Final = 0.060  # below, the camera's clock only jitters
 _FAULTS: Final = (av.error.FFmpegError, EOFError, MemoryError, ValueError, IndexError, OverflowError)
 
 
@@ -62,8 +59,8 @@ def _answer(request: object, sessions: dict[int, "SoundSession"]) -> list[Answer
     match request:
         case TakePicture(media, max_width):
             return [Picture(decode_picture(media, max_width))]
-        case OpenSound(session, codec):
-            sessions[session] = SoundSession(session, codec)
+        case OpenSound(session, codec, clock_rate, channels):
+            sessions[session] = SoundSession(session, SoundFormat(codec, clock_rate, channels))
         case PushSound(session, presentation_time, data) if session in sessions:
             return list(sessions[session].push(presentation_time, data))
         case CloseSound(session):
@@ -101,32 +98,31 @@ def _render_jpeg(frame: Any, max_width: int) -> bytes:
 
 
 class SoundSession:
-    """G.711 in, AAC-LC out, for one camera. Times follow the camera's, gaps included."""
+    """A camera's sound in, AAC-LC out. Times follow the camera's, gaps included."""
 
-    def __init__(self, session: int, codec: str) -> None:
+    def __init__(self, session: int, sound_format: SoundFormat) -> None:
+        if not sound_format.is_encodable:
+            raise ValueError("no sound that is encoded here")
         self._session = session
-        self._decoder = _codec(_LIBAV_CODECS[codec], "r")
-        self._decoder.sample_rate, self._decoder.layout = SAMPLE_RATE, "mono"
-        self._resampler: Any = av.AudioResampler(
-            format="fltp", layout="mono", rate=ENCODED_RATE, frame_size=SAMPLES_PER_FRAME
-        )
+        self._format = sound_format
+        layout = "stereo" if sound_format.channels > 1 else "mono"
+        self._decoder = _codec(sound_format.libav_name, "r")
+        self._decoder.sample_rate, self._decoder.layout = sound_format.sample_rate, layout
+        self._decoder.options = sound_format.libav_options
+        rate = sound_format.encoded_rate
+        self._resampler: Any = av.AudioResampler(format="fltp", layout=layout, rate=rate, frame_size=SAMPLES_PER_FRAME)
         self._encoder = _codec("aac", "w")
-        self._encoder.sample_rate, self._encoder.layout, self._encoder.format = ENCODED_RATE, "mono", "fltp"
-        self._encoder.bit_rate = _BIT_RATE
+        self._encoder.sample_rate, self._encoder.layout, self._encoder.format = rate, layout, "fltp"
+        self._encoder.bit_rate = sound_format.bit_rate
         self._expected: int | None = None  # presentation time of the next unit if nothing is missing
         self._next_frame = -SAMPLES_PER_FRAME  # the encoder's first frame only primes the decoder
 
     def push(self, presentation_time: int, data: bytes) -> list[SoundFrame]:
         """The frames that one unit completes, mostly none or one."""
-        if self._expected is None:
-            self._next_frame += presentation_time * ENCODED_RATE // SAMPLE_RATE
-        elif abs(gap := presentation_time - self._expected) > _TOLERATED_GAP:
-            self._next_frame += gap * ENCODED_RATE // SAMPLE_RATE
-        else:
-            presentation_time = self._expected
-        self._expected = presentation_time + len(data)
+        self._follow(presentation_time)
         frames: list[SoundFrame] = []
-        for decoded in self._decoder.decode(av.Packet(data)):
+        for decoded in self._decoder.decode(av.Packet(self._whole_samples(data))):
+            self._expect(decoded.samples)
             decoded.pts = None
             for resampled in self._resampler.resample(decoded):
                 resampled.pts = None
@@ -134,6 +130,24 @@ class SoundSession:
                     frames.append(SoundFrame(self._session, self._next_frame, bytes(packet)))
                     self._next_frame += SAMPLES_PER_FRAME
         return frames
+
+    def _follow(self, presentation_time: int) -> None:
+        """Moves what comes out along with the camera's clock where that steps by more than it jitters."""
+        clock_rate = self._format.clock_rate
+        gap = presentation_time - (self._expected or 0)
+        if self._expected is None or abs(gap) > _TOLERATED_GAP_S * clock_rate:
+            self._next_frame += gap * self._format.encoded_rate // clock_rate
+            self._expected = presentation_time
+
+    def _expect(self, samples: int) -> None:
+        assert self._expected is not None, "_follow came first"
+        self._expected += samples * self._format.clock_rate // self._format.sample_rate
+
+    def _whole_samples(self, data: bytes) -> bytes:
+        """Without half a sample at the end, at which libav would give up all of it."""
+        if self._format.codec != "L16":
+            return data
+        return data[: len(data) // (2 * self._format.channels) * 2 * self._format.channels]
 
 
 def _codec(name: str, mode: Literal["r", "w"]) -> Any:
@@ -146,7 +160,8 @@ def _codec(name: str, mode: Literal["r", "w"]) -> Any:
 
 def _warm_up() -> None:
     """Goes through everything once: PyAV imports some modules late, and no file can be opened any more then."""
-    SoundSession(0, "PCMA").push(0, bytes(8 * SAMPLES_PER_FRAME))
+    for codec in ("PCMA", "L16", "G722", "G726-32"):
+        SoundSession(0, SoundFormat(codec, 8_000)).push(0, bytes(8 * SAMPLES_PER_FRAME))
     clip = io.BytesIO()
     with av.open(clip, "w", format="mp4") as container:
         stream: Any = container.add_stream("mpeg4", rate=25)

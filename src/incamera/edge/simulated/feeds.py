@@ -18,9 +18,9 @@ from incamera.edge.simulated.scenes import get_scene
 from incamera.edge.simulated.sound import Ambience
 from incamera.kit.clock import Clock, from_us
 from incamera.media.rtp.aac import packetise_aac
-from incamera.media.rtp.g711 import packetise_g711
 from incamera.media.rtp.h264 import packetise_h264
 from incamera.media.rtp.h265 import packetise_h265
+from incamera.media.rtp.sound import packetise_sound
 
 Payloads = list[tuple[bool, bytes]]
 Deliver = Callable[[int, Payloads, bool], None]
@@ -200,5 +200,5 @@ class SoundFeed(Feed):
             if self._codec == "aac":
                 self._deliver(max(0, unit_time), list(packetise_aac(unit)), True)
             else:
-                for ticks, payload in packetise_g711(unit):
+                for ticks, payload in packetise_sound(unit):
                     self._deliver(unit_time + ticks, [(False, payload)], True)

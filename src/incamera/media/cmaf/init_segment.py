@@ -32,14 +32,21 @@ def video_init_segment(
     return _init_segment(timescale, b"vide", media_header, entry, width=shown_width, height=height)
 
 
-def audio_init_segment(audio_specific_config: bytes, *, sample_rate: int, channel_count: int) -> bytes:
-    """The init segment of an AAC track; its timescale is the sample rate in Hz."""
-    entry = box(
-        b"mp4a",
-        struct.pack(">6xH8xHHIHH", 1, channel_count, 16, 0, min(sample_rate, 0xFFFF), 0),
-        full_box(b"esds", 0, 0, _es_descriptor(audio_specific_config)),
-    )
+def sound_sample_entry(kind: bytes, configuration: bytes, sample_rate: int, channel_count: int) -> bytes:
+    """An AudioSampleEntry (ISO/IEC 14496-12 clause 12.2.3) around a codec's configuration box."""
+    head = struct.pack(">6xH8xHHIHH", 1, channel_count, 16, 0, min(sample_rate, 0xFFFF), 0)
+    return box(kind, head, configuration)
+
+
+def sound_init_segment(entry: bytes, sample_rate: int) -> bytes:
+    """The init segment of a track of sound with this sample entry; its timescale is the sample rate in Hz."""
     return _init_segment(sample_rate, b"soun", full_box(b"smhd", 0, 0, bytes(4)), entry, volume=0x0100)
+
+
+def audio_init_segment(audio_specific_config: bytes, *, sample_rate: int, channel_count: int) -> bytes:
+    """The init segment of an AAC track."""
+    specific = full_box(b"esds", 0, 0, _es_descriptor(audio_specific_config))
+    return sound_init_segment(sound_sample_entry(b"mp4a", specific, sample_rate, channel_count), sample_rate)
 
 
 def _init_segment(

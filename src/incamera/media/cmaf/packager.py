@@ -38,8 +38,12 @@ class Packager:
         """The chunk of one sample."""
         return self._render(sample, 1, self._entry(sample), sample.data)
 
-    def push_all(self, samples: Sequence[Sample]) -> Chunk:
-        """One chunk of some samples that follow each other (audio frames); its times are those of the first."""
+    def push_all(self, samples: Sequence[Sample], *, sample_duration: int | None = None) -> Chunk:
+        """One chunk of some samples that follow each other (audio frames); its times are those of the first.
+
+        Each lasts `sample_duration` ticks, if they last another time than those before.
+        """
+        self._duration = sample_duration or self._duration
         entries = b"".join(map(self._entry, samples))
         return self._render(samples[0], len(samples), entries, b"".join([sample.data for sample in samples]))
 

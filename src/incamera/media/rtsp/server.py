@@ -3,7 +3,8 @@
     OPTIONS · DESCRIBE ──► SETUP of each track ──► PLAY ──► Started … TEARDOWN ──► Stopped
     with a gatekeeper every request but OPTIONS needs a password
 
-Media goes over the connection itself (interleaved); UDP is refused with 461, as many cameras behind a router do.
+Media goes over the connection itself (interleaved), or over UDP where the stream is for UDP: each refuses the other
+with 461, as real cameras do.
 """
 
 import secrets
@@ -15,7 +16,14 @@ from urllib.parse import urlsplit
 from incamera.media.rtsp.authentication import Gatekeeper
 from incamera.media.rtsp.messages import Headers, Request, Response, render_response
 from incamera.media.rtsp.reader import RtspReader
-from incamera.media.rtsp.transport import Channels, parse_transport, render_transport
+from incamera.media.rtsp.transport import (
+    Channels,
+    Ports,
+    parse_client_ports,
+    parse_transport,
+    render_datagram_transport,
+    render_transport,
+)
 
 SESSION_TIMEOUT_S: Final = 60
 _METHODS: Final = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
@@ -40,6 +48,11 @@ class Mount(Protocol):
         """How many tracks the description has."""
         ...
 
+    @property
+    def is_over_udp(self) -> bool:
+        """Whether its packets travel in datagrams, and not over the connection."""
+        ...
+
     def rtp_info(self, track: int) -> str:
         """`seq=…;rtptime=…` of the track's next packet."""
         ...
@@ -47,10 +60,10 @@ class Mount(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The client wants media: send each track's packets on its channels."""
+    """The client wants media: send each track's packets on its channels, or to its ports."""
 
     mount: Mount
-    channels: dict[int, Channels]  # by track
+    channels: dict[int, Channels | Ports]  # by track
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +75,19 @@ ServerEvent = Started | Stopped
 
 
 class RtspServerSession:
-    """One connection. `find_mount` gets a path without its track; RtspError from `receive` ends the connection."""
+    """One connection. `find_mount` gets a path without its track; RtspError from `receive` ends the connection.
+
+    `open_ports` gives the ports that datagrams will leave from.
+    """
 
     def __init__(
         self,
         find_mount: Callable[[str], Mount | None],
         gatekeeper: Gatekeeper | None = None,
         name: str = "Incamera simulated camera",
+        open_ports: Callable[[], Ports] | None = None,
     ) -> None:
+        self._open_ports = open_ports
         self._find_mount = find_mount
         self._gatekeeper = gatekeeper
         self._name = name
@@ -77,7 +95,7 @@ class RtspServerSession:
         self._outgoing = bytearray()
         self._session_id = secrets.token_hex(8)
         self._mount: Mount | None = None
-        self._channels: dict[int, Channels] = {}
+        self._channels: dict[int, Channels | Ports] = {}
 
     def receive(self, data: bytes, arrival_s: float) -> list[ServerEvent]:
         """Takes a read of the socket; the answers wait in `take_outgoing` and go out before any media."""
@@ -142,15 +160,28 @@ class RtspServerSession:
         if self._mount is not None and self._mount.path != mount.path:
             self._answer(request, 459)  # Aggregate Operation Not Allowed
             return []
-        transport = request.headers.find("Transport") or ""
-        channels = parse_transport(transport)
-        if channels is None and "TCP" not in transport.upper():
+        granted = self._grant(mount, track, request.headers.find("Transport") or "")
+        if granted is None:
             self._answer(request, 461)
             return []
         self._mount = mount
-        self._channels[track] = channels or Channels(2 * track, 2 * track + 1)
-        self._answer(request, 200, ("Transport", render_transport(self._channels[track])), self._session_header())
+        self._answer(request, 200, ("Transport", granted), self._session_header())
         return []
+
+    def _grant(self, mount: Mount, track: int, transport: str) -> str | None:
+        """Notes where a track goes; the Transport header that says so, or None."""
+        if mount.is_over_udp:
+            ports = parse_client_ports(transport)
+            if ports is None or self._open_ports is None:
+                return None
+            self._channels[track] = ports
+            return render_datagram_transport(ports, self._open_ports())
+        channels = parse_transport(transport)
+        if channels is None and "TCP" not in transport.upper():
+            return None
+        channels = channels or Channels(2 * track, 2 * track + 1)
+        self._channels[track] = channels
+        return render_transport(channels)
 
     def _play(self, request: Request) -> list[ServerEvent]:
         if self._mount is None or not self._is_ours(request):

@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from incamera.media.rtp.aac import AacDepacketiser, AuHeaderLayout
-from incamera.media.rtp.g711 import G711Depacketiser
 from incamera.media.rtp.h264 import H264Depacketiser
 from incamera.media.rtp.h265 import H265Depacketiser
 from incamera.media.rtp.receiver import Depacketiser, Emit
-from incamera.media.rtsp.sdp import MediaDescription, SessionDescription
+from incamera.media.rtp.sound import SoundDepacketiser
+from incamera.media.rtsp.sdp import MediaDescription, RtpMap, SessionDescription
 
 _AAC_FRAME_SAMPLES: Final = 1024
 _MAX_PARAMETER_SETS: Final = 32
 _MAX_CONFIG_BYTES: Final = 256
+_PLAIN_SOUND: Final = frozenset(
+    {"PCMA", "PCMU", "L16", "G722", "OPUS"}
+    | {f"{packing}G726-{rate}" for packing in ("", "AAL2-") for rate in (16, 24, 32, 40)}
+)
 _H264_SETS: Final = frozenset({7, 8})  # SPS, PPS
 _H265_SETS: Final = frozenset({32, 33, 34})  # VPS, SPS, PPS
 
@@ -40,7 +44,9 @@ class TrackFormat:
         """Whether `make_depacketiser` knows it."""
         if self.codec == "MPEG4-GENERIC":
             return bool(self.config)
-        return self.codec in ("H264", "H265", "PCMA", "PCMU")
+        if self.kind == "video":
+            return self.codec in ("H264", "H265")
+        return self.codec in _PLAIN_SOUND and 8_000 <= self.clock_rate <= 48_000 and 1 <= self.channels <= 2
 
 
 def describe_tracks(description: SessionDescription) -> tuple[TrackFormat, ...]:
@@ -62,13 +68,20 @@ def _describe(index: int, media: MediaDescription) -> TrackFormat | None:
         codec=rtp_map.encoding,
         payload_type=payload_type,
         clock_rate=rtp_map.clock_rate,
-        channels=rtp_map.channels,
+        channels=_find_channels(rtp_map, parameters),
         parameter_sets=_parse_parameter_sets(rtp_map.encoding, parameters),
         config=_parse_config(parameters) if rtp_map.encoding == "MPEG4-GENERIC" else b"",
         layout=_parse_layout(parameters),
         unit_ticks=_parse_number(parameters, "constantduration", _AAC_FRAME_SAMPLES, 1 << 20),
         has_order_numbers=_parse_number(parameters, "sprop-max-don-diff", 0, 32_767) > 0,
     )
+
+
+def _find_channels(rtp_map: RtpMap, parameters: dict[str, str]) -> int:
+    """Opus always says 2 (RFC 7587 clause 7), and apart from that whether it means it."""
+    if rtp_map.encoding == "OPUS":
+        return 2 if parameters.get("sprop-stereo") == "1" else 1
+    return rtp_map.channels
 
 
 def make_depacketiser(track: TrackFormat, emit: Emit) -> Depacketiser:
@@ -79,7 +92,7 @@ def make_depacketiser(track: TrackFormat, emit: Emit) -> Depacketiser:
         return H265Depacketiser(emit, has_order_numbers=track.has_order_numbers)
     if track.codec == "MPEG4-GENERIC":
         return AacDepacketiser(emit, track.unit_ticks, track.layout)
-    return G711Depacketiser(emit)
+    return SoundDepacketiser(emit)
 
 
 def _parse_parameter_sets(codec: str, parameters: dict[str, str]) -> tuple[bytes, ...]:

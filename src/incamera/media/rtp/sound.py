@@ -1,4 +1,7 @@
-"""G.711 in RTP (RFC 3551 clause 4.5.14): one octet per sample, no header; a packet is a unit of whatever length."""
+"""Sound without a payload header: G.711, G.722, G.726, L16 (RFC 3551 clause 4.5), Opus (RFC 7587 clause 4.2).
+
+A packet is a unit of whatever length; the last tick of one is the first of the next.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -9,7 +12,7 @@ from incamera.media.sample import AccessUnit
 _MAX_PACKET_BYTES: Final = 1400
 
 
-class G711Depacketiser:
+class SoundDepacketiser:
     """Every packet with payload becomes a unit."""
 
     def __init__(self, emit: Emit) -> None:
@@ -23,7 +26,7 @@ class G711Depacketiser:
             self._emit(AccessUnit(time, (data[start:stop],), is_after_loss), arrival_s)
 
 
-def packetise_g711(samples: bytes) -> Iterator[tuple[int, bytes]]:
+def packetise_sound(samples: bytes, ticks_per_byte: float = 1) -> Iterator[tuple[int, bytes]]:
     """(ticks after the first sample, payload) of each packet of a stretch of sound."""
     for at in range(0, len(samples), _MAX_PACKET_BYTES):
-        yield at, samples[at : at + _MAX_PACKET_BYTES]
+        yield round(at * ticks_per_byte), samples[at : at + _MAX_PACKET_BYTES]
