@@ -58,7 +58,7 @@ from incamera.kit.memory import keep_memory_private
 from incamera.live import LIVE_PATH, LiveService
 from incamera.live import endpoints as live_endpoints
 from incamera.live import processing as live_processing
-from incamera.maintenance import ledger_path, make_backup, privacy_file
+from incamera.maintenance import ledger_path, make_backup, privacy_file, remove_leftovers
 from incamera.playback import PLAYBACK_PATH, PlaybackService
 from incamera.playback import endpoints as playback_endpoints
 from incamera.playback import processing as playback_processing
@@ -527,6 +527,7 @@ def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundation:
     known_id = root_key.remembered_id(settings.data, settings.root_key_file)
     directory = open_data_directory(settings.data, known_id=known_id)
     stack.enter_context(lock(directory))
+    remove_leftovers(directory)
     given = settings.root_key.get_secret_value() if settings.root_key else None
     key, key_file = root_key.obtain(directory, given=given, key_file=settings.root_key_file)
     os.environ.pop(f"{PREFIX}ROOT_KEY", None)  # no child process and no crash report inherits it

@@ -171,10 +171,7 @@ def cuts(
 
 
 def lay_out(state: State, home: Path) -> None:
-    """Makes the folder hold exactly these files; folders stay (an empty one more or less makes no difference)."""
-    for path in home.rglob("*"):
-        if path.is_file():
-            path.unlink()
+    """Writes these files into an empty home."""
     for name, content in state.items():
         path = home / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -223,15 +223,22 @@ def notes_in(log: Sequence[Done]) -> list[str]:
 
 
 def _restore(template: Path, home: Path) -> None:
-    """The same files as at first. Folders stay where they are: making 256 of them costs more than a run."""
-    for folder, _, names in os.walk(home):
-        for name in names:
-            Path(folder, name).unlink()
+    """The same files as at first."""
+    clear(home, template)
     for folder, _, names in os.walk(template):
         place = home / Path(folder).relative_to(template)
         place.mkdir(exist_ok=True)
         for name in names:
             shutil.copy2(Path(folder, name), place / name)
+
+
+def clear(home: Path, template: Path) -> None:
+    """Removes all files, and the folders that were not there at first: making 256 of them costs more than a run."""
+    for folder, _, names in os.walk(home, topdown=False):
+        for name in names:
+            Path(folder, name).unlink()
+        if not (template / Path(folder).relative_to(home)).exists():
+            Path(folder).rmdir()
 
 
 async def _rehearse(scenario: Scenario, home: Path) -> None:

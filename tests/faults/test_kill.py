@@ -1,12 +1,14 @@
 """`kill -9` at every step that a program takes on its disk: what it promised holds, and what it left is repaired."""
 
+import errno
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.faults.shim import Action, Operation
-from tests.faults.steps import Stepper, a_stepper, every_step
+from tests.faults.steps import Break, Stepper, a_stepper, every_step
 
 pytestmark = pytest.mark.slow
 
@@ -63,3 +65,21 @@ def test_edge_killed_at_every_step_keeps_what_it_had_put_on_its_disk(spool: Step
 
     assert {outcome.signal for outcome in found} == {signal.SIGKILL}
     print(f"spool: {action.name.lower()} at {len(found)} steps")
+
+
+def test_backup_killed_at_every_step_is_whole_or_none(tmp_path: Path) -> None:
+    with a_stepper("backup_scenario", tmp_path) as stepper:
+        found = every_step(stepper, Action.KILL)
+        print(f"backup: killed at {len(found)} steps")
+
+
+def test_backup_that_the_disk_refuses_leaves_the_older_one_and_no_plain_copy(tmp_path: Path) -> None:
+    with a_stepper("backup_scenario", tmp_path) as stepper:
+        for step in range(1, 200):
+            outcome = stepper.run(Break(Action.FAIL, step, errno.ENOSPC))
+            if not outcome.hits:
+                break
+            if outcome.problem:
+                assert "Errno 28" in outcome.problem or "sqlite3.OperationalError" in outcome.problem, outcome.problem
+                problem = stepper.check(outcome.notes)
+                assert not problem, f"step {step}\n{problem}"

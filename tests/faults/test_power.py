@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.power import Cut, Luck, cuts, lay_out
 from tests.faults.shim import Action, Operation
-from tests.faults.steps import Break, Stepper, a_stepper
+from tests.faults.steps import Break, Stepper, a_stepper, clear
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +21,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stepper]:
 def hold(stepper: Stepper, found: list[Cut]) -> None:
     """Every promise of these cuts holds."""
     for cut in found:
+        clear(stepper.home, stepper.template)
         lay_out(cut.state, stepper.home)
         problem = stepper.check(cut.notes)
         assert not problem, f"power cut after step {cut.after}, {cut.luck.name}\n{problem}"
@@ -37,7 +38,7 @@ def test_recording_keeps_what_it_acknowledged(recording: Stepper, luck: Luck) ->
     print(f"recording: {len(found)} power cuts, {luck.name.lower()} of what was uncertain")
 
 
-@pytest.mark.parametrize("scenario", ["retention_scenario", "spool_scenario"])
+@pytest.mark.parametrize("scenario", ["retention_scenario", "spool_scenario", "backup_scenario"])
 def test_other_promises_hold(tmp_path_factory: pytest.TempPathFactory, scenario: str) -> None:
     """What was destroyed stays destroyed; what the edge had put on its disk is there."""
     with a_stepper(scenario, tmp_path_factory.mktemp(scenario)) as stepper:

@@ -1,9 +1,12 @@
 """Backups: rows and keys, sealed apart, and the old ones dropped in time."""
 
 import asyncio
+import fcntl
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +22,7 @@ from incamera.storage.database import Database
 
 KEEP_ROWS_DAYS: Final = 14
 KEEP_KEYS_DAYS: Final = 7
+_WORK: Final = ".backup-"
 
 
 def backup(settings: Settings, target: str | None, say: Callable[[str], None]) -> int:
@@ -51,15 +55,15 @@ async def make_backup(
 ) -> Path:
     """Writes a backup into a new folder of `target` (DATA/backups by default) and drops the ones that are too old."""
     sealing = archive.backup_key(key)
+    await asyncio.to_thread(remove_leftovers, directory)
     parent = (target or directory.folder("backups")).absolute()
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = parent / archive.folder_name(clock.now())
     folder.mkdir(mode=0o700)
     try:
-        # Plain copies stay on the volume that holds the originals anyway, in a folder nobody else may enter.
-        with tempfile.TemporaryDirectory(dir=directory.path, prefix=".backup-") as work:
+        with _work_folder(directory) as work:
             revision = await _revision(database_url)
-            plain_rows, plain_keys = Path(work, "rows"), Path(work, "keys")
+            plain_rows, plain_keys = work / "rows", work / "keys"
             # Keys last: a key that is younger than its row would leave the row unreadable, the reverse is harmless.
             await rows.dump_rows(database_url, plain_rows)
             await asyncio.to_thread(archive.copy_sqlite, directory.keys_path, plain_keys)
@@ -79,6 +83,31 @@ async def make_backup(
         raise
     drop_old_backups(parent, clock)
     return folder
+
+
+@contextmanager
+def _work_folder(directory: DataDirectory) -> Iterator[Path]:
+    """For plain copies: on the volume that holds the originals anyway, where nobody else may enter."""
+    with tempfile.TemporaryDirectory(dir=directory.path, prefix=_WORK) as name:
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(descriptor)
+
+
+def remove_leftovers(directory: DataDirectory) -> None:
+    """Removes plain copies of a backup that was killed: keys that are destroyed later would live on in them."""
+    for folder in directory.path.glob(f"{_WORK}*"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            continue  # another backup is being made just now
+        finally:
+            os.close(descriptor)
 
 
 def drop_old_backups(parent: Path, clock: Clock) -> None:

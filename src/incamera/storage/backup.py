@@ -174,6 +174,7 @@ def write_manifest(folder: Path, manifest: Manifest, key: ScopeKey) -> None:
         file.flush()
         os.fsync(file.fileno())
     sync_folder(folder)
+    sync_folder(folder.parent)
 
 
 def read_manifest(folder: Path, key: ScopeKey) -> Manifest:
