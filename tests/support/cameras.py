@@ -56,9 +56,9 @@ class Recording:
         return read_counters(self.of(0))
 
 
-def read_counters(units: list[AccessUnit]) -> list[int | None]:
-    """Decodes H.264 access units; the number in each picture, in presentation order."""
-    decoder = av.CodecContext.create("h264", "r")
+def read_counters(units: list[AccessUnit], codec_name: str = "h264") -> list[int | None]:
+    """Decodes access units; the number in each picture, in presentation order."""
+    decoder = av.CodecContext.create(codec_name, "r")
     packets = [av.Packet(b"".join(b"\0\0\0\1" + nal_unit for nal_unit in unit.nal_units)) for unit in units]
     pictures = [picture for packet in [*packets, None] for picture in decoder.decode(packet)]
     return [counter.read(luma_of(picture)) for picture in pictures]
@@ -117,7 +117,7 @@ def make_clip(path: Path, *, b_frames: int = 0, size: tuple[int, int] = (640, 36
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
         audio = container.add_stream("aac", rate=16_000, layout="mono")
         for number in range(seconds * 25):
-            container.mux(video.encode(_numbered_picture(size, number)))
+            container.mux(video.encode(numbered_picture(size, number)))
         for number in range(seconds * 16_000 // 1024):
             container.mux(audio.encode(_tone(number)))
         container.mux(video.encode(None))
@@ -125,7 +125,8 @@ def make_clip(path: Path, *, b_frames: int = 0, size: tuple[int, int] = (640, 36
     return path
 
 
-def _numbered_picture(size: tuple[int, int], number: int) -> av.VideoFrame:
+def numbered_picture(size: tuple[int, int], number: int) -> av.VideoFrame:
+    """A picture with our counter in its corner."""
     width, height = size
     planes = np.full((height * 3 // 2, width), 128, np.uint8)
     planes[:height] = np.arange(width, dtype=np.uint32)[None, :] * 3 + number * 5 & 0x7F
@@ -200,6 +201,34 @@ async def gstreamer_camera(tmp_path: Path) -> AsyncIterator[StartGstreamer]:
     for process in running:
         process.kill()
         await process.communicate()
+
+
+_LIVE_PROGRAM = Path(__file__).with_name("gst_live_camera.py")
+
+
+@contextmanager
+def running_live_gstreamer(launch: str) -> Iterator[str]:
+    """A camera made of GStreamer's own encoders and payloaders (`pay0`, `pay1`); yields its address."""
+    if not _has_gstreamer():
+        pytest.skip("GStreamer's RTSP server for the system's Python is absent")
+    port = _free_port()
+    command = [SYSTEM_PYTHON, _LIVE_PROGRAM, str(port), f"( {launch} )"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline(), "GStreamer's camera did not start"
+            yield f"rtsp://127.0.0.1:{port}/cam0"
+        finally:
+            process.kill()
+
+
+def has_gstreamer_elements(*names: str) -> bool:
+    """Whether this machine's GStreamer has these elements."""
+    check = (
+        "import sys, gi; gi.require_version('Gst', '1.0'); from gi.repository import Gst; Gst.init(None);"
+        "sys.exit(not all(map(Gst.ElementFactory.find, sys.argv[1:])))"
+    )
+    return _has_gstreamer() and subprocess.run([SYSTEM_PYTHON, "-c", check, *names], check=False).returncode == 0
 
 
 def _free_port() -> int:

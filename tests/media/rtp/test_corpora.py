@@ -3,6 +3,7 @@
 from incamera.media.rtp.aac import AacDepacketiser, AuHeaderLayout
 from incamera.media.rtp.errors import InvalidRtpPacket
 from incamera.media.rtp.h264 import H264Depacketiser
+from incamera.media.rtp.h265 import H265Depacketiser
 from incamera.media.rtp.receiver import RtpReceiver
 from incamera.media.rtp.rtcp import parse_rtcp
 from incamera.media.rtp.sound import SoundDepacketiser
@@ -14,6 +15,8 @@ def test_every_member_is_survived() -> None:
     for data in read_corpus("rtp").values():
         makers = (
             H264Depacketiser(Units()),
+            H265Depacketiser(Units()),
+            H265Depacketiser(Units(), has_order_numbers=True),
             AacDepacketiser(Units(), 1024),
             AacDepacketiser(Units(), 1024, AuHeaderLayout(6, 2, 2)),
             SoundDepacketiser(Units()),
