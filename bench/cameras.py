@@ -29,6 +29,7 @@ class Camera:
     def __init__(self, number: int, player: "Player") -> None:
         self.path = f"/camera{number}"
         self.track_count = 1
+        self.is_over_udp = False
         self.description = player.description
         self.clients: dict[Connection, int] = {}  # with their interleaved channel
         self.waiting: set[Connection] = set()  # for a sync sample
