@@ -30,6 +30,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+_REPORTED_BY_THE_BROWSER = "Failed to load resource|net::ERR_|WebSocket connection to .* failed"
 Theme = Literal["light", "dark"]
 
 
@@ -128,7 +129,7 @@ class _Watch:
 
     def _note(self, message: Any) -> None:
         # The browser itself reports refused requests (a wrong password is a 401) and lost lines; the page handles both.
-        if message.type == "error" and not re.search("Failed to load resource|net::ERR_", message.text):
+        if message.type == "error" and not re.search(_REPORTED_BY_THE_BROWSER, message.text):
             self._faults.append(f"console: {message.text}")
 
     def _note_request(self, request: Request) -> None:

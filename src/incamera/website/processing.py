@@ -87,7 +87,11 @@ def _client_key(name: str, fr: str, en: str, **options: Any) -> ClientKey:
 CLIENT_KEYS: Final = (
     _client_key("incamera.language", "langue choisie", "language you chose"),
     _client_key("incamera.theme", "thème clair ou sombre", "light or dark theme"),
-    _client_key("incamera.wall", "quand le mur montre l’image en direct", "when the wall shows live pictures"),
+    _client_key(
+        "incamera.wall",
+        "quand le mur montre l’image en direct, et s’il remplit l’écran",
+        "when the wall shows live pictures, and whether it fills the screen",
+    ),
     _client_key("incamera.player", "façon de lire l’image, volume du son", "how pictures are played, sound volume"),
     _client_key(
         "incamera-shell-1",

@@ -8,7 +8,7 @@
 export const CLIENT_KEYS = {
   "incamera.language": "chosen language, before and between sign-ins: fr or en",
   "incamera.theme": "chosen theme: light, dark or system",
-  "incamera.wall": "when the wall shows live pictures: always, hover or never",
+  "incamera.wall": "when the wall shows live pictures (always, hover or never), and whether it fills the screen",
   "incamera.player": "player mode (smooth or low_delay) and sound volume",
 } as const;
 

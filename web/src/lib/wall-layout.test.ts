@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { layOut, mosaic } from "./wall-layout";
+import { fullGrid, layOut, mosaic, turnOf } from "./wall-layout";
 
 const WINDOW_PX = 1440 - 64;
 const WINDOW_HEIGHT_PX = 900 - 108; // less the bar and the headline
@@ -44,4 +44,23 @@ test("pictures of a recorder make a square as nearly as they can", () => {
     { columns: 3, rows: 3 },
     { columns: 4, rows: 4 },
   ]);
+});
+
+test.each([
+  ["one fills it", 1, 1920, 1080, 1, 1],
+  ["four share it", 4, 1920, 1080, 2, 2],
+  ["sixteen share it", 16, 1920, 1080, 4, 4],
+  ["five need a third column", 5, 1920, 1080, 3, 2],
+  ["on a screen that stands, they stand", 4, 1080, 1920, 1, 4],
+  ["a very wide screen has them in a row", 3, 3840, 720, 3, 1],
+])("full screen: %s", (_, count, width, height, columns, rows) => {
+  expect(fullGrid(count, width, height)).toEqual({ columns, rows });
+});
+
+test("more pictures than a screen takes come in turns of equal size, none left out", () => {
+  const all = Array.from({ length: 35 }, (_, index) => index);
+  const turns = [0, 1, 2, 3].map((turn) => turnOf(all, turn));
+
+  expect(turns.slice(0, 3).flatMap((turn) => turn.shown)).toEqual(all);
+  expect(turns.map((turn) => [turn.number, turn.shown.length])).toEqual([[1, 12], [2, 12], [3, 11], [1, 12]]);
 });

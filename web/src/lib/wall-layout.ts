@@ -47,3 +47,28 @@ function withoutOneSingle(channels: readonly number[]): number[] {
   const at = channels.indexOf(1);
   return channels.filter((_, index) => index !== at);
 }
+
+/** Most pictures at once on a full screen; more than these take turns. */
+export const MOST_AT_ONCE = 16;
+
+/** Columns and rows that give `count` pictures the largest area on a screen of that size. */
+export function fullGrid(count: number, widthPx: number, heightPx: number): { readonly columns: number; readonly rows: number } {
+  let best = { columns: 1, rows: Math.max(1, count) };
+  let bestWidth = 0;
+  for (let columns = 1; columns <= Math.max(1, count); columns += 1) {
+    const rows = Math.max(1, Math.ceil(count / columns));
+    const width = Math.min(widthPx / columns, heightPx / rows / PICTURE_RATIO);
+    if (width < bestWidth) continue;
+    best = { columns, rows };
+    bestWidth = width;
+  }
+  return best;
+}
+
+/** Which pictures are shown in a turn: turns of equal size, so that no picture has a screen for itself. */
+export function turnOf<T>(all: readonly T[], turn: number): { readonly shown: readonly T[]; readonly number: number; readonly turns: number } {
+  const turns = Math.max(1, Math.ceil(all.length / MOST_AT_ONCE));
+  const size = Math.ceil(all.length / turns);
+  const number = turn % turns;
+  return { shown: all.slice(number * size, (number + 1) * size), number: number + 1, turns };
+}

@@ -90,3 +90,15 @@ test("without locks a tab follows by itself and says when the stream was lost", 
 
   expect(heard).toEqual(["open", "open again"]);
 });
+
+test("a line that may be gone is replaced, and what was missed meanwhile is loaded", async () => {
+  const around = surroundings();
+  const { feed, heard } = tab(around);
+  opened.push(feed);
+  await vi.waitFor(() => expect(Source.all).toHaveLength(1));
+  feed.renew();
+
+  expect(Source.all.map((source) => source.readyState)).toEqual([2, 1]);
+  Source.all[1]!.say("device", "{}");
+  expect(heard).toEqual(["device {}"]);
+});

@@ -62,6 +62,14 @@ export class EventFeed {
     this.letGo();
   }
 
+  /** Another line instead of this one, which may be gone without anybody knowing. */
+  renew(): void {
+    if (!this.source) return; // another tab leads, and renews
+    clearTimeout(this.retryTimer);
+    this.source.close();
+    this.lead();
+  }
+
   private async waitForLead(locks: Pick<LockManager, "request">): Promise<void> {
     let isFirst = true;
     const held = new Promise<void>((resolve) => (this.letGo = resolve));

@@ -1,5 +1,6 @@
 /** The page's one live socket, and where playback tickets come from. */
 import { answer, api, ApiProblem } from "../api/client";
+import { now } from "./now.svelte";
 import { LiveSocket, type Ticket, TicketRefused } from "../player";
 
 type Stream = "main" | "sub" | "audio";
@@ -51,7 +52,7 @@ function liveTickets(channelId: string, streams: string[]): Promise<readonly Tic
 
 export const liveSocket = new LiveSocket({ url: socketUrl("/media/live"), tickets: liveTickets });
 
-addEventListener("online", () => liveSocket.retryNow());
+now.whenAwake(() => liveSocket.retryNow());
 
 export const playbackUrl = (): string => socketUrl("/media/playback");
 

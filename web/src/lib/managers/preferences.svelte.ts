@@ -6,6 +6,12 @@ export type Theme = "system" | "light" | "dark";
 export type WallMode = "always" | "hover" | "never";
 export type PlayerMode = "smooth" | "low_delay";
 
+interface WallChoice {
+  mode: WallMode;
+  /** Nothing but pictures, over the whole screen: a terminal that hangs on a wall. */
+  isFull: boolean;
+}
+
 interface PlayerChoice {
   mode: PlayerMode;
   volume: number;
@@ -14,13 +20,16 @@ interface PlayerChoice {
 class Preferences {
   theme = $state<Theme>("system");
   wall = $state<WallMode>("always");
+  isWallFull = $state(false);
   playerMode = $state<PlayerMode>("smooth");
   volume = $state(1);
 
   /** Reads what was chosen; the returned promise is kept when the words of the language are there. */
   load(): Promise<void> {
     this.theme = readKey<Theme>("incamera.theme") ?? "system";
-    this.wall = readKey<WallMode>("incamera.wall") ?? "always";
+    const wall = readKey<WallChoice | WallMode>("incamera.wall");
+    this.wall = (typeof wall === "string" ? wall : wall?.mode) ?? "always";
+    this.isWallFull = typeof wall === "object" && (wall?.isFull ?? false);
     const player = readKey<PlayerChoice>("incamera.player");
     this.playerMode = player?.mode ?? "smooth";
     this.volume = player?.volume ?? 1;
@@ -34,9 +43,10 @@ class Preferences {
     this.showTheme();
   }
 
-  chooseWall(mode: WallMode): void {
-    this.wall = mode;
-    writeKey("incamera.wall", mode);
+  chooseWall(choice: Partial<WallChoice>): void {
+    this.wall = choice.mode ?? this.wall;
+    this.isWallFull = choice.isFull ?? this.isWallFull;
+    writeKey<WallChoice>("incamera.wall", { mode: this.wall, isFull: this.isWallFull });
   }
 
   async chooseLanguage(language: Language): Promise<void> {

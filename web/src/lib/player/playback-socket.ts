@@ -63,6 +63,8 @@ export class PlaybackSocket {
 
   /** Where the viewer is: the server keeps about ten seconds of media ahead of it. */
   reportPosition(atUs: number): void {
+    // Where to go on when the line is lost.
+    if (this.wish?.kind === "play" && this.answered === this.wish.request) this.wish = { ...this.wish, atUs: Math.round(atUs) };
     const handle = this.handleOf("main");
     if (handle !== null) this.send({ position: { handle, at_us: Math.round(atUs) } });
   }
