@@ -1,12 +1,10 @@
 """Which simulated cameras there are."""
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, Self
+from typing import Final, Self
 
-from incamera.edge.simulated.profiles import Profile
+from incamera.edge.simulated.profiles import Profile, SoundCodec
 from incamera.kit.errors import IncameraError
-
-SoundCodec = Literal["aac", "alaw"]
 
 
 class UnknownCamera(IncameraError):
@@ -39,7 +37,8 @@ class SimulatedCamera:
         name, _, profile = text.partition(":")
         if name not in _CAPTIONS:
             raise UnknownCamera(name)
-        return cls(name, Profile.parse(profile or "steady"), name, _CAPTIONS[name], _SOUNDS[name])
+        habits = Profile.parse(profile or "steady")
+        return cls(name, habits, name, _CAPTIONS[name], habits.sound or _SOUNDS[name])
 
     @property
     def scene_name(self) -> str:

@@ -4,15 +4,16 @@ What it costs is measured in `docs/howto/add-a-camera-source.md`.
 """
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from incamera.edge.simulated.drawing import Picture
-from incamera.edge.simulated.profiles import Profile, VideoCodec
+from incamera.edge.simulated.profiles import Profile, SoundCodec, VideoCodec
 
 VIDEO_CLOCK_RATE: Final = 90_000
 _START_CODE: Final = re.compile(b"\x00\x00\x01")
@@ -108,31 +109,58 @@ def find_parameter_sets(width: int, height: int, fps: int, profile: Profile, cod
     return tuple(by_kind[kind] for kind in kinds)
 
 
-class SoundEncoder:
-    """Mono sound at the codec's rate: AAC-LC at 16 kHz or G.711 A-law at 8 kHz."""
+@dataclass(frozen=True, slots=True)
+class _SoundKind:
+    """How a simulated camera sends one kind of sound."""
 
-    def __init__(self, codec: str) -> None:
+    libav_name: str
+    sample_rate: int
+    frame_samples: int
+    payload_type: int
+    rtp_map: str
+    sample_format: str = "s16"
+    bit_rate: int | None = None
+    clock_rate: int | None = None  # of RTP, where it is not the sample rate
+
+
+_SOUND_KINDS: Final[dict[SoundCodec, _SoundKind]] = {
+    "aac": _SoundKind("aac", 16_000, 1024, 97, "MPEG4-GENERIC/16000/1", "fltp", 32_000),
+    "alaw": _SoundKind("pcm_alaw", 8_000, 320, 8, "PCMA/8000"),
+    "opus": _SoundKind("libopus", 48_000, 960, 98, "opus/48000/2", bit_rate=32_000),
+    "l16": _SoundKind("pcm_s16be", 16_000, 320, 99, "L16/16000"),
+    "g722": _SoundKind("g722", 16_000, 320, 9, "G722/8000", clock_rate=8_000),
+    "g726": _SoundKind("g726le", 8_000, 2048, 100, "G726-32/8000", bit_rate=32_000),  # libav's encoder takes no fewer
+}
+
+
+class SoundEncoder:
+    """Mono sound in one of the kinds that cameras send."""
+
+    def __init__(self, codec: SoundCodec) -> None:
+        kind = _SOUND_KINDS[codec]
         self.codec = codec
-        self.sample_rate = 16_000 if codec == "aac" else 8_000
-        self.frame_samples = 1024 if codec == "aac" else 320
-        context = av.CodecContext.create("aac" if codec == "aac" else "pcm_alaw", "w")
+        self.sample_rate, self.frame_samples = kind.sample_rate, kind.frame_samples
+        self.clock_rate = kind.clock_rate or kind.sample_rate
+        self.payload_type, self.rtp_map = kind.payload_type, kind.rtp_map
+        self._sample_format = kind.sample_format
+        context: Any = av.CodecContext.create(kind.libav_name, "w")
         context.sample_rate = self.sample_rate
         context.layout = "mono"
-        context.format = "fltp" if codec == "aac" else "s16"
+        context.format = self._sample_format
         context.time_base = Fraction(1, self.sample_rate)
-        if codec == "aac":
-            context.bit_rate = 32_000
+        if kind.bit_rate is not None:
+            context.bit_rate = kind.bit_rate
         context.open()
         self._context = context
 
     @property
     def config(self) -> bytes:
-        """AudioSpecificConfig of AAC; empty for A-law."""
+        """AudioSpecificConfig of AAC; empty for others."""
         return bytes(self._context.extradata or b"") if self.codec == "aac" else b""
 
     def encode(self, samples: NDArray[np.float32], time: int) -> list[tuple[int, bytes]]:
-        """(presentation time, unit) of what is ready; `samples` from -1 to 1, `frame_samples` of them."""
-        if self.codec == "aac":
+        """(presentation time in samples, unit) of what is ready; `frame_samples` of them, from -1 to 1."""
+        if self._sample_format == "fltp":
             frame = av.AudioFrame.from_ndarray(samples[None, :], format="fltp", layout="mono")
         else:
             whole = (np.clip(samples, -1, 1) * 32767).astype(np.int16)

@@ -20,7 +20,6 @@ from incamera.kit.clock import Clock, from_us
 from incamera.media.rtp.aac import packetise_aac
 from incamera.media.rtp.h264 import packetise_h264
 from incamera.media.rtp.h265 import packetise_h265
-from incamera.media.rtp.sound import packetise_sound
 
 Payloads = list[tuple[bool, bytes]]
 Deliver = Callable[[int, Payloads, bool], None]
@@ -197,8 +196,6 @@ class SoundFeed(Feed):
         first = (tick - 1) * count  # the samples before the tick: sound is known only when it is over
         offset = self._anchor.wall_us * self._encoder.sample_rate // 1_000_000
         for unit_time, unit in self._encoder.encode(self._ambience.samples(offset + first, count), first):
-            if self._codec == "aac":
-                self._deliver(max(0, unit_time), list(packetise_aac(unit)), True)
-            else:
-                for ticks, payload in packetise_sound(unit):
-                    self._deliver(unit_time + ticks, [(False, payload)], True)
+            time = max(0, unit_time) * self._encoder.clock_rate // self._encoder.sample_rate
+            payloads = list(packetise_aac(unit)) if self._codec == "aac" else [(False, unit)]
+            self._deliver(time, payloads, True)

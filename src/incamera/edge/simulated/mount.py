@@ -15,8 +15,6 @@ from incamera.media.rtsp.transport import Channels
 
 _REPORT_INTERVAL_S: Final = 5.0
 _VIDEO_PAYLOAD_TYPE: Final = 96
-_AAC_PAYLOAD_TYPE: Final = 97
-_ALAW_PAYLOAD_TYPE: Final = 8
 _AAC_HBR: Final = "sizelength=13;indexlength=3;indexdeltalength=3"
 
 
@@ -58,9 +56,12 @@ class SimulatedMount:
         self._tracks = [video]
         if camera.sound is not None:
             encoder = SoundEncoder(camera.sound)
-            self._sound_config = encoder.config
-            payload_type = _AAC_PAYLOAD_TYPE if camera.sound == "aac" else _ALAW_PAYLOAD_TYPE
-            sound = _Track(payload_type, encoder.sample_rate)
+            self._sound_lines = [f"m=audio 0 RTP/AVP {encoder.payload_type}"]
+            self._sound_lines.append(f"a=rtpmap:{encoder.payload_type} {encoder.rtp_map}")
+            if encoder.config:
+                mode = f"streamtype=5;profile-level-id=1;mode=AAC-hbr;{_AAC_HBR};config={encoder.config.hex().upper()}"
+                self._sound_lines.append(f"a=fmtp:{encoder.payload_type} {mode}")
+            sound = _Track(encoder.payload_type, encoder.clock_rate)
             sound.feed = SoundFeed(encoder, anchor, self._deliver_to(1))
             self._tracks.append(sound)
 
@@ -173,17 +174,8 @@ class SimulatedMount:
             "a=recvonly",
             "a=control:track0",
         ]
-        if self._camera.sound == "aac":
-            config = self._sound_config.hex().upper()
-            lines += [
-                f"m=audio 0 RTP/AVP {_AAC_PAYLOAD_TYPE}",
-                f"a=rtpmap:{_AAC_PAYLOAD_TYPE} MPEG4-GENERIC/16000/1",
-                f"a=fmtp:{_AAC_PAYLOAD_TYPE} streamtype=5;profile-level-id=1;mode=AAC-hbr;{_AAC_HBR};config={config}",
-            ]
-        elif self._camera.sound == "alaw":
-            lines += [f"m=audio 0 RTP/AVP {_ALAW_PAYLOAD_TYPE}", f"a=rtpmap:{_ALAW_PAYLOAD_TYPE} PCMA/8000"]
         if self._camera.sound is not None:
-            lines += ["a=recvonly", "a=control:track1"]
+            lines += [*self._sound_lines, "a=recvonly", "a=control:track1"]
         return ("\r\n".join(lines) + "\r\n").encode()
 
     def _describe_video(self) -> str:

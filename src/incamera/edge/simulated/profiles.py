@@ -16,6 +16,7 @@ class UnknownProfile(IncameraError):
 
 
 VideoCodec = Literal["H264", "H265"]
+SoundCodec = Literal["aac", "alaw", "opus", "l16", "g722", "g726"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Profile:
     reorders: bool = False  # B-frames
     codec: VideoCodec = "H264"  # of the main stream; cameras that send H.265 mostly keep a sub stream in H.264
     sub_codec: VideoCodec = "H264"
+    sound: SoundCodec | None = None  # instead of the one that the camera has
     describes_sets: bool = True  # parameter sets are in the SDP, too; otherwise only before each sync sample
     resizes_every_s: float | None = None  # it changes to three quarters of its size and back
     away_every_s: float | None = None  # it drops out once in so many seconds …
@@ -65,3 +67,4 @@ HABITS: Final[dict[str, dict[str, object]]] = {
     "h265": {"codec": "H265"},
     "h265-only": {"codec": "H265", "sub_codec": "H265"},
 }
+    **{sound: {"sound": sound} for sound in ("opus", "l16", "g722", "g726")},
