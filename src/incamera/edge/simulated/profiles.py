@@ -32,6 +32,8 @@ class Profile:
     sound: SoundCodec | None = None  # instead of the one that the camera has
     describes_sets: bool = True  # parameter sets are in the SDP, too; otherwise only before each sync sample
     resizes_every_s: float | None = None  # it changes to three quarters of its size and back
+    is_over_udp: bool = False  # packets travel in datagrams only
+    loss: float = 0.0  # … and this share of them gets lost; others are overtaken, or come twice
     away_every_s: float | None = None  # it drops out once in so many seconds …
     away_for_s: float = 8.0  # … and refuses connections for so long
 
@@ -63,8 +65,10 @@ HABITS: Final[dict[str, dict[str, object]]] = {
     "in-band": {"describes_sets": False},
     "resizing": {"resizes_every_s": 12.0},
     "long-gop": {"gop_s": 10.0, "bitrate": None},
+    "udp": {"is_over_udp": True},
+    "lossy": {"is_over_udp": True, "loss": 0.01},
     "dropouts": {"away_every_s": 70.0},
     "h265": {"codec": "H265"},
     "h265-only": {"codec": "H265", "sub_codec": "H265"},
-}
     **{sound: {"sound": sound} for sound in ("opus", "l16", "g722", "g726")},
+}
