@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from incamera.media.sample import AccessUnit
 
+DrawPicture = Callable[[tuple[int, int], int], av.VideoFrame]
 _START_CODE = re.compile(rb"\x00\x00\x01")
 
 
@@ -30,9 +32,10 @@ def a_video(
     b_frames: int = 0,
     fps: int = 25,
     codec_name: str = "libx264",
+    draw: DrawPicture | None = None,
     **options: str,
 ) -> list[AccessUnit]:
-    """Some seconds of a moving grey bar, in decoding order, with 90 kHz presentation times."""
+    """Some seconds of a moving grey bar, or what `draw` draws, in decoding order, with 90 kHz presentation times."""
     codec = av.CodecContext.create(codec_name, "w")
     codec.width, codec.height = size
     codec.pix_fmt = "yuv420p"
@@ -45,7 +48,7 @@ def a_video(
     if codec_name == "libx264":
         codec.options = {"sc_threshold": "0", **codec.options}
     units = []
-    packets = [packet for number in range(pictures) for packet in codec.encode(_picture(size, number))]
+    packets = [packet for number in range(pictures) for packet in codec.encode((draw or _picture)(size, number))]
     for packet in (*packets, *codec.encode(None)):
         assert packet.pts is not None
         units.append(AccessUnit(packet.pts * 90_000 // fps, split_annex_b(bytes(packet))))
