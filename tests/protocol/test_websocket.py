@@ -191,3 +191,8 @@ def test_an_answer_other_than_101_tells_its_status() -> None:
 def test_a_line_break_never_gets_into_a_head() -> None:
     with pytest.raises(ValueError, match="line break"):
         ws.render_upgrade_request("a\r\nX: y", "/", ws.new_key())
+
+
+def test_a_status_in_other_digits_than_ours_is_refused() -> None:
+    with pytest.raises(ws.UpgradeFailed):
+        ws.parse_upgrade_response(b"HTTP/1.1 \xb9\xb2\xb3 Odd\r\n\r\n", "k")  # superscripts in Latin-1

@@ -23,7 +23,10 @@ def parse_duration(text: str) -> timedelta:
     """`P30D` → 30 days. Raises ValueError for anything that is not a positive ISO 8601 duration of whole units."""
     parts = _parts(text)
     days = parts["years"] * 365 + parts["months"] * 30 + parts["weeks"] * 7 + parts["days"]
-    return timedelta(days=days, hours=parts["hours"], minutes=parts["minutes"], seconds=parts["seconds"])
+    try:
+        return timedelta(days=days, hours=parts["hours"], minutes=parts["minutes"], seconds=parts["seconds"])
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is longer than any calendar") from error
 
 
 def render_duration(text: str, language: str) -> str:

@@ -403,7 +403,7 @@ def parse_upgrade_response(head: bytes, key: str) -> Mapping[str, str]:
     """Checks a server's head up to and including the empty line; its headers, or UpgradeFailed with the HTTP status."""
     status_line, headers = _parse_head(head)
     version, _, rest = status_line.partition(" ")
-    if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
+    if not version.startswith("HTTP/1.") or not (rest[:3].isascii() and rest[:3].isdigit()):
         raise UpgradeFailed("the answer is not HTTP")
     status = int(rest[:3])
     if status != 101:

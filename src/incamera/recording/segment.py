@@ -181,10 +181,13 @@ class SegmentIndex:
     @classmethod
     def parse(cls, data: bytes, first_offset: int) -> "SegmentIndex":
         """`first_offset`: where the record after record 0 begins."""
-        version, first_sequence, count = _INDEX.unpack_from(data)
-        if version != FORMAT_VERSION or count > MAX_RECORDS:
-            raise RecordDamaged(f"index of version {version} with {count} chunks")
-        columns = zlib.decompressobj().decompress(data[_INDEX.size :], count * 21 + 1)
+        try:
+            version, first_sequence, count = _INDEX.unpack_from(data)
+            if version != FORMAT_VERSION or count > MAX_RECORDS:
+                raise RecordDamaged(f"index of version {version} with {count} chunks")
+            columns = zlib.decompressobj().decompress(data[_INDEX.size :], count * 21 + 1)
+        except (struct.error, zlib.error) as error:
+            raise RecordDamaged("index that cannot be read") from error
         if len(columns) != count * 21:
             raise RecordDamaged("index of the wrong length")
         numbers = struct.unpack_from(f">{count}I{count}q{count}q", columns)

@@ -1,6 +1,6 @@
 """What edge and decoder child say to each other: a length (u32, big-endian) and MessagePack, by stdin and stdout."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -54,6 +54,7 @@ class Failed(_Base, frozen=True):
     problem: str
 
 
+Message = TypeVar("Message")
 Request = TakePicture | OpenSound | PushSound | CloseSound
 Answer = Picture | SoundFrame | Failed
 
@@ -70,9 +71,16 @@ def render(message: Request | Answer) -> bytes:
 
 def parse_request(body: bytes) -> Request:
     """What the child reads; raises msgspec.MsgspecError."""
-    return _requests.decode(body)
+    return _decode(_requests, body)
 
 
 def parse_answer(body: bytes) -> Answer:
     """What the edge reads, from a child that hostile input may have taken over; raises msgspec.MsgspecError."""
-    return _answers.decode(body)
+    return _decode(_answers, body)
+
+
+def _decode(decoder: "msgspec.msgpack.Decoder[Message]", body: bytes) -> Message:
+    try:
+        return decoder.decode(body)
+    except (UnicodeDecodeError, RecursionError) as error:  # text that is none is no MsgspecError in msgspec
+        raise msgspec.DecodeError("this is no message") from error
