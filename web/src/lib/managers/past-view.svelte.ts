@@ -6,10 +6,10 @@
  *                   └───────── line lost: asks again from where it was
  */
 import type { Channel } from "../api/model";
-import { PlaybackPlayer, PlaybackSocket, type PlaybackEvent, SoundPlayer } from "../player";
+import { canPlay, PlaybackPlayer, PlaybackSocket, type PlaybackEvent, type Run, SoundPlayer } from "../player";
 import { playbackTicket, playbackUrl } from "./live";
 
-export type PastStatus = "idle" | "loading" | "playing" | "paused" | "scrubbing" | "waiting" | "failed";
+export type PastStatus = "idle" | "loading" | "playing" | "paused" | "scrubbing" | "waiting" | "failed" | "unsupported";
 export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16] as const;
 
 export interface PastElements {
@@ -36,6 +36,8 @@ export class PastView {
   speed = $state(1);
   isSoundOn = $state(false);
   refusal = $state<string | null>(null);
+  /** Of the recording at the moment shown, as RFC 6381 names it. */
+  codec = $state<string | null>(null);
   /** The hole that playback is jumping over, or has just jumped over. */
   gap = $state<Gap | null>(null);
 
@@ -163,14 +165,14 @@ export class PastView {
     switch (event.kind) {
       case "run":
         if (event.stream === "audio") this.sound?.startRun(event.run);
-        else this.player?.startRun(event.run);
+        else this.startRun(event.run);
         break;
       case "frame":
         if (event.stream === "audio") this.sound?.push(event.frame);
         else this.player?.push(event.frame);
         break;
       case "scrubbed":
-        if (this.status === "scrubbing") this.player?.show(event.run, event.frame);
+        if (this.status === "scrubbing" && this.knows(event.run)) this.player?.show(event.run, event.frame);
         break;
       case "gap":
         this.player?.flush();
@@ -190,6 +192,19 @@ export class PastView {
         this.refusal = event.kind === "stopped" ? event.reason : event.code;
         break;
     }
+  }
+
+  private startRun(run: Run): void {
+    if (this.knows(run)) this.player?.startRun(run);
+    else this.player?.pause();
+  }
+
+  /** Whether this browser plays the recording. Another moment may have been recorded in another codec. */
+  private knows(run: Run): boolean {
+    this.codec = run.codec;
+    const isKnown = canPlay(run.codec);
+    if (!isKnown) this.status = "unsupported";
+    return isKnown;
   }
 
   private pictureShown(): void {

@@ -57,13 +57,14 @@ export function mediaData(chunk: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffe
   return box && chunk.subarray(box.body, box.end);
 }
 
-/** The `avcC` record of an init segment (ISO/IEC 14496-15 5.3.3.1): what WebCodecs calls the description. */
+/** The `avcC` or `hvcC` record of an init segment (ISO/IEC 14496-15 5.3.3.1, 8.3.3.1): WebCodecs' description. */
 export function decoderDescription(init: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | null {
   const stsd = findBox(init, "stsd");
   if (!stsd) return null;
   const entry = stsd.body + 8; // version, flags, entry count
-  const avcc = findBox(init, "avcC", entry + 86, stsd.end); // a VisualSampleEntry is 86 bytes with its header
-  return avcc && init.slice(avcc.body, avcc.end);
+  const boxes = entry + 86; // a VisualSampleEntry is 86 bytes with its header
+  const record = findBox(init, "avcC", boxes, stsd.end) ?? findBox(init, "hvcC", boxes, stsd.end);
+  return record && init.slice(record.body, record.end);
 }
 
 /** What WebCodecs needs to know of a sound track. */
