@@ -141,7 +141,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, camera: CapturedCamera) -> None:
         self._camera = camera
         self._reader = RtspReader()
-        self._set_ups: list[tuple[str, int | tuple[str, int]]] = []  # kind of track, channel or address
+        self._set_ups: list[tuple[str, bytes, int | tuple[str, int]]] = []  # kind, session, channel or address
         self._transport: asyncio.Transport | None = None
         self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
@@ -162,7 +162,7 @@ class _Connection(asyncio.Protocol):
                 self._camera.requests.append(message)
                 self._transport.write(self._answer(message))
                 if message.method == "PLAY":
-                    self._send_stream()
+                    self._send_stream((message.headers.find("Session") or "").encode())
 
     def _answer(self, request: Request) -> bytes:
         capture = self._camera.capture
@@ -186,7 +186,9 @@ class _Connection(asyncio.Protocol):
         channel = re.search(rb"interleaved=(\d+)", answer)
         ports = parse_client_ports(asked)
         target: int | tuple[str, int] = int(channel[1]) if channel else ("127.0.0.1", ports.rtp if ports else 9)
-        self._set_ups.append((self._kind_of(number), target))
+        session = re.search(rb"Session: *([^;\s]+)", answer)
+        assert session is not None
+        self._set_ups.append((self._kind_of(number), session[1], target))
         return answer
 
     def _kind_of(self, number: int) -> str:
@@ -201,9 +203,10 @@ class _Connection(asyncio.Protocol):
         response = _md5(f"{secret}:98481030:{_md5(f'{request.method}:{request.url}')}")
         return given.get("username") == username and given.get("response") == response
 
-    def _send_stream(self) -> None:
-        for kind, target in self._set_ups:
-            for packets in self._packets_of(kind):
+    def _send_stream(self, asked_session: bytes) -> None:
+        """One recorder gives every track a session of its own: what is not asked to play stays silent."""
+        for kind, session, target in self._set_ups:
+            for packets in self._packets_of(kind) if session == asked_session else ():
                 if isinstance(target, int):
                     assert self._transport is not None
                     self._transport.write(interleave(target, packets))
@@ -233,7 +236,8 @@ class _Connection(asyncio.Protocol):
 
 def _plain(request: Request, *lines: str) -> bytes:
     cseq = request.headers.find("CSeq")
-    session = [] if request.method in ("OPTIONS", "DESCRIBE") else ["Session: 12345678"]
+    given = request.headers.find("Session") or "12345678"
+    session = [] if request.method in ("OPTIONS", "DESCRIBE") else [f"Session: {given}"]
     return "\r\n".join(["RTSP/1.0 200 OK", f"CSeq: {cseq}", *session, *lines, "", ""]).encode()
 
 

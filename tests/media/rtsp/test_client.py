@@ -14,7 +14,6 @@ from incamera.media.rtsp.errors import (
     Redirected,
     RequestRefused,
     RtspError,
-    RtspProtocolError,
     TransportRefused,
 )
 from incamera.media.rtsp.messages import Request
@@ -219,21 +218,87 @@ def test_a_camera_may_send_us_away_in_mid_stream() -> None:
 
 
 def test_reports_travel_on_the_channel_that_the_camera_chose() -> None:
-    camera = a_scripted_camera(SETUP=an_answer("Session: 7", "Transport: RTP/AVP/TCP;unicast;interleaved=6-7"))
+    channels = {"0": "4-5", "1": "6-7"}
+    camera = a_scripted_camera(
+        SETUP=lambda request: an_answer("Session: 7", f"Transport: RTP/AVP/TCP;interleaved={channels[request.url[-1]]}")
+    )
     camera.run()
     camera.client.send_rtcp(1, b"report")
 
     assert camera.client.take_outgoing() == b"$\x07\x00\x06report"
 
 
-def test_a_camera_that_answers_nothing_is_given_up() -> None:
+def test_a_camera_that_answers_no_keep_alive_is_asked_another_way_and_kept() -> None:
+    """Whether media still flow is the judge of such a session, and that is not for the protocol to say."""
     camera = a_scripted_camera()
     camera.run()
-    for _ in range(8):
+    asked = []
+    for _ in range(20):
         camera.client.keep_alive()
+        asked.append(camera.client.take_outgoing().split(b" ")[0])
 
-    with pytest.raises(RtspProtocolError, match="answer"):
-        camera.client.keep_alive()
+    assert asked == [b"GET_PARAMETER"] + [b"OPTIONS"] * 19
+    assert len(camera.client._sent) == 1
+
+
+def test_a_recorder_that_gives_every_track_its_own_session_is_asked_to_play_each() -> None:
+    camera = a_scripted_camera(
+        SETUP=lambda request: an_answer(f"Session: {request.url[-1]}7", "Transport: RTP/AVP/TCP;interleaved=0-1")
+    )
+    camera.run()
+    camera.client.keep_alive()
+    camera.client.tear_down()
+    camera.run()
+
+    said = [(request.method, request.url[-7:], request.headers.find("Session")) for request in camera.requests[4:]]
+    assert said == [
+        ("PLAY", "/track1", "17"),
+        ("PLAY", "a/base/", "07"),
+        ("GET_PARAMETER", "a/base/", "07"),
+        ("GET_PARAMETER", "/track1", "17"),
+        ("TEARDOWN", "/track1", "17"),
+        ("TEARDOWN", "a/base/", "07"),
+    ]
+    assert isinstance(camera.events[-1], TornDown)
+
+
+def test_the_same_channels_for_all_tracks_are_not_believed() -> None:
+    camera = a_scripted_camera(SETUP=an_answer("Session: 7", "Transport: RTP/AVP/TCP;interleaved=0-1"))
+    camera.run()
+    camera.client.send_rtcp(0, b"one")
+    camera.client.send_rtcp(1, b"two")
+
+    assert camera.client.take_outgoing() == b"$\x01\x00\x03one$\x03\x00\x03two"
+
+
+def test_a_camera_that_knows_no_range_is_asked_without() -> None:
+    camera = a_scripted_camera(
+        PLAY=lambda request: an_answer(status="457 Invalid Range") if request.headers.find("Range") else GOOD["PLAY"]  # type: ignore[arg-type,return-value]
+    )
+    camera.run()
+
+    assert [request.headers.find("Range") for request in camera.requests[-2:]] == ["npt=0.000-", None]
+    assert isinstance(camera.events[-1], Playing)
+
+
+@pytest.mark.parametrize(
+    ("session", "name", "interval_s"),
+    [
+        ("session: 7", "7", 30),
+        ("SESSION:7;Timeout=60 ", "7", 30),
+        ("Session:        7; timeout=10", "7", 5),
+        ("Session: 7;timeout=-5", "7", 30),
+        ("Session: 7;timeout=0", "7", 30),
+        ("Session: {a-b+c.d$_/9}", "{a-b+c.d$_/9}", 30),
+    ],
+)
+def test_session_headers_as_cameras_write_them(session: str, name: str, interval_s: float) -> None:
+    camera = a_scripted_camera(SETUP=lambda _: an_answer(session).replace("CSeq", "cseq"))
+    camera.run()
+
+    assert camera.requests[-1].headers.find("Session") == name
+    assert camera.client.keep_alive_interval_s == interval_s
+    assert camera.client.is_playing
 
 
 def test_a_camera_that_locks_only_the_keep_alive_goes_on() -> None:

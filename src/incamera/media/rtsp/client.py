@@ -43,6 +43,7 @@ USER_AGENT: Final = "Incamera"
 _MAX_ATTEMPTS: Final = 3  # per request: without credentials, with, and once more with a new nonce
 _MAX_UNANSWERED: Final = 8
 _DOLLAR: Final = 0x24
+_INVALID_RANGE: Final = 457
 _UNSUPPORTED_TRANSPORT: Final = 461
 _REDIRECTIONS: Final = (301, 302, 303, 305, 307, 308)
 
@@ -94,6 +95,7 @@ class _Sent:
     headers: tuple[tuple[str, str], ...]
     handle: Callable[[Response], list[Event]]
     is_optional: bool = False  # an error answer is no reason to give up
+    session_id: str | None = None  # another than the one of the connection
     attempts: int = 1
 
 
@@ -114,6 +116,7 @@ class RtspClient:
         self._next_channel = 0
         self._rtcp_channels: dict[int, int] = {}  # by track
         self._session_id: str | None = None
+        self._further_sessions: dict[str, str] = {}  # URL by id: of tracks for which the camera began another session
         self._session_timeout_s = 60
         self._knows_get_parameter = False
         self.is_playing = False
@@ -135,9 +138,14 @@ class RtspClient:
         self._send_set_up()
 
     def keep_alive(self) -> None:
-        """Tells the camera that we are still here."""
+        """Tells the camera that we are still here. One that never answers this is no worse for it while media flow."""
+        for cseq in [cseq for cseq, sent in self._sent.items() if sent.handle == self._take_keep_alive]:
+            del self._sent[cseq]
+            self._knows_get_parameter = False
         method = "GET_PARAMETER" if self._knows_get_parameter else "OPTIONS"
         self._send(method, self._aggregate_url, self._take_keep_alive, is_optional=True)
+        for session_id, url in self._further_sessions.items():
+            self._transmit(_Sent(method, url, (), self._take_keep_alive, is_optional=True, session_id=session_id))
 
     def send_rtcp(self, track: int, packet: bytes) -> None:
         """A report of ours about a track that comes over the connection."""
@@ -148,6 +156,8 @@ class RtspClient:
     def tear_down(self) -> None:
         """Says good-bye, if there is a session."""
         if self._session_id is not None:
+            for session_id, url in self._further_sessions.items():
+                self._transmit(_Sent("TEARDOWN", url, (), _take_nothing, is_optional=True, session_id=session_id))
             self._send("TEARDOWN", self._aggregate_url, lambda _: [TornDown()], is_optional=True)
 
     @property
@@ -189,8 +199,8 @@ class RtspClient:
         cseq = self._next_cseq
         self._next_cseq += 1
         lines = [("CSeq", str(cseq)), ("User-Agent", USER_AGENT), *sent.headers]
-        if self._session_id is not None:
-            lines.append(("Session", self._session_id))
+        if session_id := sent.session_id or self._session_id:
+            lines.append(("Session", session_id))
         if self._authenticator and (authorization := self._authenticator.authorise(sent.method, sent.url)):
             lines.append(("Authorization", authorization))
         self._sent[cseq] = sent
@@ -215,6 +225,9 @@ class RtspClient:
             return self._authenticate(sent, response)
         if self._authenticator:
             self._authenticator.accepted()
+        if response.status_code == _INVALID_RANGE and any(name == "Range" for name, _ in sent.headers):
+            self._send(sent.method, sent.url, sent.handle)  # it only plays from now on, and wants nothing said about it
+            return []
         if response.status_code >= 300 and not sent.is_optional:
             raise _refusal(sent.method, response)
         return sent.handle(response)
@@ -276,8 +289,8 @@ class RtspClient:
         )
 
     def _take_set_up(self, response: Response, wanted: Channels) -> list[Event]:
-        self._take_session(response)
         sinks = self._to_set_up.popleft()
+        self._take_session(response, sinks.track)
         transport = response.headers.find("Transport")
         events: list[Event] = []
         if sinks.ports is None:
@@ -287,6 +300,8 @@ class RtspClient:
         if self._to_set_up:
             self._send_set_up()
         else:
+            for session_id, url in self._further_sessions.items():
+                self._transmit(_Sent("PLAY", url, (), _take_nothing, is_optional=True, session_id=session_id))
             self._send("PLAY", self._aggregate_url, self._take_play, (("Range", "npt=0.000-"),))
         return events
 
@@ -294,17 +309,23 @@ class RtspClient:
         granted = parse_transport(transport) if transport is not None else None
         if transport is not None and granted is None and "TCP" not in transport.upper():
             raise TransportRefused
-        channels = granted or wanted  # a camera that forgets to say so took what we asked for
+        # A camera that forgets to say so took what we asked for; so did one that names the same for all tracks.
+        channels = granted if granted and granted.rtcp not in self._rtcp_channels.values() else wanted
         self._reader.set_sink(channels.rtp, sinks.rtp)
         self._reader.set_sink(channels.rtcp, sinks.rtcp)
         self._rtcp_channels[sinks.track] = channels.rtcp
 
-    def _take_session(self, response: Response) -> None:
+    def _take_session(self, response: Response, track: int) -> None:
+        """The first id names the session. A recorder that gives every track its own wants each of them played."""
         value = response.headers.find("Session")
-        if value is None:
+        if value is None or self._description is None:
             return
         session = parse_session(value)
-        self._session_id = session.session_id
+        if self._session_id in (None, session.session_id):
+            self._session_id = session.session_id
+        else:
+            url = resolve_control(self._base_url, self._description.media[track].control)
+            self._further_sessions[session.session_id] = url
         self._session_timeout_s = session.timeout_s
 
     def _take_play(self, response: Response) -> list[Event]:
@@ -317,6 +338,11 @@ class RtspClient:
         if response.status_code >= 400:
             self._knows_get_parameter = False  # from now on OPTIONS, which every server must answer (clause 10.1)
         return []
+
+
+def _take_nothing(response: Response) -> list[Event]:
+    """Whatever it says."""
+    return []
 
 
 def _refusal(method: str, response: Response) -> RtspError:
