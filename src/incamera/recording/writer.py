@@ -102,7 +102,11 @@ class SegmentFile:
     def discard(self) -> None:
         """Closes and removes the file."""
         self.release()
-        self.path.unlink(missing_ok=True)
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError:
+            if self.path.exists():  # a read-only volume refuses to remove even what is not there
+                raise
 
     def release(self) -> None:
         """Closes the file as it is."""
