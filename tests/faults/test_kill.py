@@ -10,7 +10,7 @@ import pytest
 from tests.faults.shim import Action, Operation
 from tests.faults.steps import Break, Stepper, a_stepper, every_step
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # thousands of processes: a busy machine takes its time
 
 
 @pytest.fixture(scope="module")

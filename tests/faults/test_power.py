@@ -9,7 +9,7 @@ from tests.faults.power import Cut, Luck, cuts, lay_out
 from tests.faults.shim import Action, Operation
 from tests.faults.steps import Break, Stepper, a_stepper, clear
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # thousands of processes: a busy machine takes its time
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,10 @@ test("all is well while everything that should send does", () => {
   expect(headline([device("Porch", ["Porch", "online"]), device("Shed", ["Shed", "offline", "off"])], NOW_MS).lead).toBe("All is well.");
 });
 
+test("all is not well while the server's disk is in trouble", () => {
+  expect(headline([device("Porch", ["Porch", "online"])], NOW_MS, false).lead).toBe("All cameras answer, but the disk is not well.");
+});
+
 test("one channel of a recorder that is away is named", () => {
   const home = [device("Porch", ["Porch", "online"]), device("Recorder", ["Yard", "online"], ["Garage", "offline"])];
 

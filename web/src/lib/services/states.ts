@@ -55,12 +55,12 @@ interface Away {
 }
 
 /** The sentence a neighbour would say about the home: the first part in bold, the second with what is not well. */
-export function headline(all: readonly Device[], nowMs: number): { lead: string; more: string } {
+export function headline(all: readonly Device[], nowMs: number, isDiskWell = true): { lead: string; more: string } {
   const watched = all.filter((device) => device.channels.some((channel) => channel.mode !== "off"));
   const away = watched.flatMap(awayOf);
   const [first] = away;
   if (watched.length === 0) return { lead: t("headline.allOff"), more: "" };
-  if (!first) return { lead: t("headline.well"), more: "" };
+  if (!first) return { lead: t(isDiskWell ? "headline.well" : "headline.disk"), more: "" };
   if (watched.length > 1 && watched.every(isOffline)) return { lead: t("headline.nothing"), more: "" };
   const names = away.map((one) => one.name).join(", ");
   const isAll = watched.length === 1 && isOffline(watched[0]!);
