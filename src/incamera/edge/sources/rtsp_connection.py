@@ -180,7 +180,7 @@ class RtspConnection(asyncio.Protocol):
         def take_rtcp(data: bytes, start: int, stop: int, arrival_s: float) -> None:
             self._take_rtcp(number, data[start:stop], arrival_s)
 
-        return TrackSinks(track.index, receiver.receive, take_rtcp)
+        return TrackSinks(track.index, receiver.receive, take_rtcp, rtp_run=receiver.receive_run)
 
     async def _open_ports(self, sinks: TrackSinks) -> TrackSinks:
         """The same track by UDP."""

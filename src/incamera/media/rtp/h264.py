@@ -25,8 +25,10 @@ class H264Depacketiser(NalUnitDepacketiser):
         kind = data[start] & 0x1F
         if kind == _FU_A:  # clause 5.8
             header = data[start + 1]
-            nal_header = bytes((data[start] & 0xE0 | header & 0x1F,))
-            self._push_fragment(nal_header, data[start + 2 : stop], bool(header & _FU_START), bool(header & _FU_END))
+            if header & _FU_START:
+                nal_header = bytes((data[start] & 0xE0 | header & 0x1F,))
+                self._begin_fragments(nal_header, bytes((data[start], header & ~(_FU_START | _FU_END))))
+            self._push_fragment(data[start + 2 : stop], bool(header & _FU_END))
         elif kind == _STAP_A:
             self._push_aggregate(data, start, stop)
         elif 0 < kind <= _LAST_SINGLE:

@@ -57,8 +57,10 @@ class H265Depacketiser(NalUnitDepacketiser):
         if is_start and self._has_order_numbers:
             self._look_at_order(data, at, stop)
             at += _ORDER_BYTES
-        nal_header = bytes((data[start] & 0x81 | (header & 0x3F) << 1, data[start + 1]))
-        self._push_fragment(nal_header, data[at:stop], is_start, bool(header & _FU_END))
+        if is_start:
+            nal_header = bytes((data[start] & 0x81 | (header & 0x3F) << 1, data[start + 1]))
+            self._begin_fragments(nal_header, bytes((data[start], data[start + 1], header & ~(_FU_START | _FU_END))))
+        self._push_fragment(data[at:stop], bool(header & _FU_END))
 
     def _take_aggregate(self, data: bytes, start: int, stop: int) -> None:
         """Clause 4.4.2: sizes and NAL units; with order numbers 16 bits before the first and 8 before each other."""

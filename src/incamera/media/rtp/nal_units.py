@@ -12,10 +12,10 @@ Two pictures may share a timestamp (a server that starts with B-frames does it):
 picture begins the next one, and one that does not shows that the marker lied.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import ClassVar, Final
 
-from incamera.media.rtp.receiver import Emit
+from incamera.media.rtp.receiver import Emit, FragmentCollector
 from incamera.media.sample import AccessUnit
 
 MAX_UNIT_BYTES: Final = 8 * 1024 * 1024
@@ -23,7 +23,7 @@ MAX_UNIT_PACKETS: Final = 16_384  # of 1.4 kB each: 22 MB; bounds what a stream 
 MAX_PAYLOAD_BYTES: Final = 1400
 
 
-class NalUnitDepacketiser(ABC):
+class NalUnitDepacketiser(FragmentCollector):
     """Collects NAL units until their access unit is whole. A codec says how payloads and headers are read.
 
     Memory is bounded: a unit that grows beyond the limits is thrown away. What is lost flags the unit it belonged to,
@@ -82,19 +82,32 @@ class NalUnitDepacketiser(ABC):
     def _take_payload(self, data: bytes, start: int, stop: int) -> None:
         """Appends the NAL units of a payload that is longer than a header, or continues the one in fragments."""
 
-    def _push_fragment(self, header: bytes, piece: bytes, is_start: bool, is_end: bool) -> None:
-        """A piece of the NAL unit that had this header."""
-        if is_start:
-            self._drop_fragments()
-            self._fragments = [header, piece]
-        elif self._fragments:
-            self._fragments.append(piece)
-        else:
+    def push_more(self, pieces: list[bytes], payload_bytes: int, arrival_s: float) -> None:
+        """See `FragmentCollector`."""
+        self._unit_packets += len(pieces)
+        self._unit_bytes += payload_bytes
+        if self._unit_bytes > MAX_UNIT_BYTES or self._unit_packets > MAX_UNIT_PACKETS:
+            self._discard()
+            return
+        self._fragments += pieces
+        self._arrival_s = arrival_s
+        self._was_marked = False
+
+    def _begin_fragments(self, header: bytes, continuation: bytes) -> None:
+        """Pieces of a NAL unit that had this header follow; those in the middle come after the bytes `continuation`."""
+        self._drop_fragments()
+        self._fragments = [header]
+        self.continuation = continuation
+
+    def _push_fragment(self, piece: bytes, is_end: bool) -> None:
+        """The next piece."""
+        if not self._fragments:
             self._is_damaged = True  # its beginning is missing
             return
+        self._fragments.append(piece)
         if is_end:
             nal_unit = b"".join(self._fragments)
-            self._fragments = []
+            self._end_fragments()
             self._append(nal_unit)
 
     def _append(self, nal_unit: bytes) -> None:
@@ -123,18 +136,21 @@ class NalUnitDepacketiser(ABC):
         self._is_damaged = True
         return True
 
+    def _end_fragments(self) -> None:
+        self._fragments = []
+        self.continuation = b""
+
     def _drop_fragments(self) -> None:
         if self._fragments:
-            self._fragments = []
-            self._is_damaged = True
+            self._lose()
 
     def _lose(self) -> None:
-        self._fragments = []
+        self._end_fragments()
         self._is_damaged = True
 
     def _discard(self) -> None:
         self._nal_units = []
-        self._fragments = []
+        self._end_fragments()
         self._has_slice = False
         self._is_damaged = True
 

@@ -14,6 +14,10 @@ from incamera.media.rtp.errors import InvalidRtpPacket
 PacketSink = Callable[[bytes, int, int, float], None]
 """`sink(data, start, stop, arrival_s)`: the packet data[start:stop], and the monotonic time at which it was read."""
 
+RunSink = Callable[[bytes, int, int, int, float], int]
+"""`sink(data, at, end, line, arrival_s)`: takes the whole interleaved packets from `at` on that only bring more of what
+the last one brought and begin with the two bytes `line`; returns where it stopped."""
+
 HEADER: Final = struct.Struct(">BBHII")
 HEADER_BYTES: Final = HEADER.size  # 12
 PLAIN: Final = 0x80  # first byte of a packet with no padding, extension or contributing sources: nearly all of them

@@ -5,6 +5,8 @@ numbers is loss (over TCP, of what the camera dropped before sending), and a ste
 started its stream again. RFC 3550 appendix A.1 is followed for the latter: two consecutive numbers begin anew.
 """
 
+import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -16,6 +18,9 @@ from incamera.media.sample import AccessUnit
 Emit = Callable[[AccessUnit, float], None]
 """`emit(unit, arrival_s)`: the unit, and the arrival of the last packet that belongs to it."""
 
+_RUN_HEAD: Final = struct.Struct(">HHHH")  # '$' and channel, length, first two bytes of RTP, sequence number
+_TIME_AND_SENDER: Final = struct.Struct(">II")
+_INTERLEAVED_BYTES: Final = 4
 _MAX_MISORDER: Final = 100  # a step back of at most this many packets is taken for a repetition
 
 
@@ -29,11 +34,23 @@ class Depacketiser(Protocol):
         ...
 
 
+class FragmentCollector(ABC):
+    """A depacketiser whose units come in many packets, all alike but for the first and the last."""
+
+    continuation = b""
+    """How the payload of a packet begins that only brings more of the unit under way; empty while none would do."""
+
+    @abstractmethod
+    def push_more(self, pieces: list[bytes], payload_bytes: int, arrival_s: float) -> None:
+        """What followed `continuation` in some packets of the same timestamp, in order, without loss or marker."""
+
+
 class RtpReceiver:
     """Checks, orders and times the packets of one track and hands their payloads to the depacketiser."""
 
     def __init__(self, depacketiser: Depacketiser, payload_type: int | None = None, clock_rate: int = 90_000) -> None:
         self._push = depacketiser.push
+        self._collector = depacketiser if isinstance(depacketiser, FragmentCollector) else None
         self._payload_type = payload_type
         self._ssrc: int | None = None
         self._next_sequence = 0
@@ -90,6 +107,36 @@ class RtpReceiver:
             self._last_transit = transit
         is_after_loss, self._lost_before_next = self._lost_before_next, False
         self._push(data, payload_start, payload_stop, self._last_time, second >= MARKER, is_after_loss, arrival_s)
+
+    def receive_run(self, data: bytes, at: int, end: int, line: int, arrival_s: float) -> int:
+        """Takes the interleaved packets from `at` on that merely continue a fragmented unit; where the first other is.
+
+        Nothing new can be in them, so they are compared instead of parsed: 0.6 µs each instead of 1.9, for nine packets
+        of ten of a large picture (`docs/design/performance.md`).
+        """
+        collector = self._collector
+        if collector is None or not collector.continuation or self._payload_type is None or self._lost_before_next:
+            return at
+        assert self._last_timestamp is not None
+        assert self._ssrc is not None
+        same = _TIME_AND_SENDER.pack(self._last_timestamp, self._ssrc) + collector.continuation
+        same_at, least = _RUN_HEAD.size, _RUN_HEAD.size + len(same)
+        first_bytes, sequence, begun_at = PLAIN << 8 | self._payload_type, self._next_sequence, at
+        pieces: list[bytes] = []
+        while at + least < end:
+            head = _RUN_HEAD.unpack_from(data, at)
+            stop = at + _INTERLEAVED_BYTES + head[1]
+            is_next = head[0] == line and head[2] == first_bytes and head[3] == sequence
+            if not is_next or not at + least < stop <= end or not data.startswith(same, at + same_at):
+                break
+            pieces.append(data[at + least : stop])
+            sequence = sequence + 1 & 0xFFFF
+            at = stop
+        if pieces:
+            self._next_sequence = sequence
+            heads_bytes = (_INTERLEAVED_BYTES + HEADER_BYTES) * len(pieces)
+            collector.push_more(pieces, at - begun_at - heads_bytes, arrival_s)
+        return at
 
     def find_time(self, timestamp: int) -> int | None:
         """The unwrapped time of a 32-bit timestamp near the last packet's; None before the first packet."""

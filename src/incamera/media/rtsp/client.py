@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from incamera.media.rtp.packet import PacketSink
+from incamera.media.rtp.packet import PacketSink, RunSink
 from incamera.media.rtsp.authentication import Authenticator, parse_challenges
 from incamera.media.rtsp.errors import (
     PasswordNeeded,
@@ -84,6 +84,7 @@ class TrackSinks:
     rtp: PacketSink
     rtcp: PacketSink
     ports: Ports | None = None
+    rtp_run: RunSink | None = None  # may take interleaved packets that continue one
 
 
 @dataclass(slots=True)
@@ -311,7 +312,7 @@ class RtspClient:
             raise TransportRefused
         # A camera that forgets to say so took what we asked for; so did one that names the same for all tracks.
         channels = granted if granted and granted.rtcp not in self._rtcp_channels.values() else wanted
-        self._reader.set_sink(channels.rtp, sinks.rtp)
+        self._reader.set_sink(channels.rtp, sinks.rtp, sinks.rtp_run)
         self._reader.set_sink(channels.rtcp, sinks.rtcp)
         self._rtcp_channels[sinks.track] = channels.rtcp
 

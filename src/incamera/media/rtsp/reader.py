@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from incamera.media.rtp.packet import PacketSink
+from incamera.media.rtp.packet import PacketSink, RunSink
 from incamera.media.rtsp.errors import NotRtsp, RtspProtocolError
 from incamera.media.rtsp.messages import MAX_HEAD_BYTES, Message, body_bytes, parse_head
 
@@ -30,6 +30,7 @@ class RtspReader:
 
     def __init__(self) -> None:
         self._sinks: list[PacketSink | None] = [None] * 256
+        self._run_sinks: list[RunSink | None] = [None] * 256
         self._rest = bytearray()
         self._wanted = 0  # bytes that the unfinished packet or body in `_rest` needs at least
         self._head_searched = 0
@@ -38,9 +39,10 @@ class RtspReader:
         self._saw_message = False
         self.packets_ignored = 0  # on channels that nobody set up
 
-    def set_sink(self, channel: int, sink: PacketSink | None) -> None:
-        """Who gets the packets of an interleaved channel (0 to 255)."""
+    def set_sink(self, channel: int, sink: PacketSink | None, run_sink: RunSink | None = None) -> None:
+        """Who gets the packets of an interleaved channel (0 to 255); `run_sink` may take those that follow one."""
         self._sinks[channel] = sink
+        self._run_sinks[channel] = run_sink
 
     def receive(self, data: bytes, arrival_s: float) -> list[Message]:
         """Takes a read; delivers its packets, returns its messages. Raises RtspProtocolError or NotRtsp."""
@@ -57,7 +59,7 @@ class RtspReader:
     def _walk(self, data: bytes, arrival_s: float, messages: list[Message]) -> int:
         """Delivers everything whole in `data`; returns where the rest begins."""
         at, end = 0, len(data)
-        sinks = self._sinks
+        sinks, run_sinks = self._sinks, self._run_sinks
         self._wanted = 0
         while at < end:
             if self._is_lost:
@@ -76,11 +78,15 @@ class RtspReader:
             if stop > end:
                 self._wanted = stop - at
                 break
-            sink = sinks[data[at + 1]]
-            if sink is not None:
-                sink(data, at + 4, stop, arrival_s)
-            else:
+            channel = data[at + 1]
+            sink = sinks[channel]
+            if sink is None:
                 self.packets_ignored += 1
+            else:
+                sink(data, at + 4, stop, arrival_s)
+                run_sink = run_sinks[channel]
+                if run_sink is not None:
+                    stop = run_sink(data, stop, end, _DOLLAR << 8 | channel, arrival_s)
             at = stop
         return at
 
