@@ -1,6 +1,7 @@
 """Spool files on a real disk, and the rules of spans that fill them."""
 
 import os
+import threading
 from pathlib import Path
 from uuid import UUID
 
@@ -195,7 +196,9 @@ def test_the_desired_state_is_kept_sealed_without_watchers(tmp_path: Path) -> No
     source = RtspSource(url="rtsp://camera.example/", username="admin", password="secret")
     stream = DesiredStream(stream=StreamKind.MAIN, mode=StreamMode.RECORD, is_watched=True)
     channel = DesiredChannel(channel_id=UUID(int=1), epoch=1, source=source, streams=(stream,))
-    DesiredStore(tmp_path).save(identity, Desired(version=5, channels=(channel,)))
+    written = DesiredStore(tmp_path).save(identity, Desired(version=5, channels=(channel,)))
+    assert written is not None
+    written.result(10)
 
     loaded = DesiredStore(tmp_path).load(identity)
 
@@ -206,3 +209,19 @@ def test_the_desired_state_is_kept_sealed_without_watchers(tmp_path: Path) -> No
     assert (tmp_path / "desired.sealed").stat().st_mode & 0o777 == 0o600
     (tmp_path / "desired.sealed").write_bytes(b"damaged")
     assert DesiredStore(tmp_path).load(identity) is None
+
+
+def test_a_disk_that_stalls_does_not_hold_up_who_keeps_the_desired_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity, is_back = IdentityStore(tmp_path).load_or_create(), threading.Event()
+    monkeypatch.setattr("incamera.kit.files.os.fsync", lambda _descriptor: is_back.wait(10))
+    store = DesiredStore(tmp_path)
+
+    written = store.save(identity, Desired(version=1, channels=()))
+
+    assert written is not None
+    assert not written.done()
+    is_back.set()
+    written.result(10)
+    assert store.save(identity, Desired(version=2, channels=())) is None, "nothing has changed that lasts"

@@ -5,6 +5,7 @@ unattended device must start by itself, so this protects a copied or discarded f
 """
 
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,7 @@ class DesiredStore:
     def __init__(self, data: Path) -> None:
         self._path = data / "desired.sealed"
         self._stored: Desired | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="desired")
 
     def load(self, identity: Identity) -> Desired | None:
         """What this edge last was to do, with nobody watching; None if there is nothing readable."""
@@ -44,22 +46,32 @@ class DesiredStore:
         self._stored = message if isinstance(message, Desired) else None
         return self._stored
 
-    def save(self, identity: Identity, desired: Desired) -> None:
-        """Keeps a new state; a mere change of who watches is not written. A full disk costs only this convenience."""
+    def save(self, identity: Identity, desired: Desired) -> "Future[None] | None":
+        """Keeps a new state; a mere change of who watches is not written. A full disk costs only this convenience.
+
+        Returns at once: a disk that stalls must not hold live pictures up. The future is there for tests.
+        """
         lasting = _without_watchers(desired)
         if lasting == self._stored:
-            return
-        nonce = os.urandom(_NONCE_BYTES)
-        try:
-            write_durably(self._path, nonce + _cipher(identity).encrypt(nonce, render_message(lasting), _INFO))
-        except OSError as error:
-            log.warning("edge.desired_not_stored", problem=error.strerror)
-            return
+            return None
         self._stored = lasting
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = nonce + _cipher(identity).encrypt(nonce, render_message(lasting), _INFO)
+        return self._thread.submit(self._write, sealed)
+
+    def _write(self, sealed: bytes) -> None:
+        try:
+            write_durably(self._path, sealed)
+        except OSError as error:
+            self._stored = None  # the next state is written even if it is the same
+            log.warning("edge.desired_not_stored", problem=error.strerror)
 
     def forget(self) -> None:
         """This edge has nothing to do any more."""
         self._stored = None
+        self._thread.submit(self._remove)
+
+    def _remove(self) -> None:
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
