@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.everything import run_all
 from bench.harness import BenchError
 
-NAMES = ("ingest", "ingest_tls", "fanout", "ttff", "record", "playback", "timeline", "soak")
+NAMES = ("ingest", "ingest_tls", "fanout", "ttff", "tiles", "sound", "record", "playback", "timeline", "soak")
 
 
 def main() -> int:

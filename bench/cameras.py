@@ -1,4 +1,4 @@
-"""`python -m bench.cameras CLIP COUNT`: cameras that play a clip over RTSP, as cheaply as Python can.
+"""`python -m bench.cameras CLIP COUNT [FPS]`: cameras that play a clip over RTSP, as cheaply as Python can.
 
 Each picture is cut into RTP packets once and the same bytes go to every camera's clients; cameras send at different
 moments of the picture interval, so that a server does not get them all at once. One process, TCP only.
@@ -50,7 +50,8 @@ class Camera:
 class Player:
     """Plays the clip in a loop, in real time."""
 
-    def __init__(self, clip: Path, count: int) -> None:
+    def __init__(self, clip: Path, count: int, fps: int) -> None:
+        self._fps = fps
         self.units = [(is_sync, split_nal_units(data)) for is_sync, data in access_units(clip)]
         self.sender = RtpSender(96, RtpStart.random(secrets.randbits))
         self.time = 0
@@ -61,20 +62,20 @@ class Player:
 
     async def play(self) -> None:
         loop = asyncio.get_running_loop()
-        started, step = loop.time(), 1 / FPS / max(1, len(self.cameras))
+        started, step = loop.time(), 1 / self._fps / max(1, len(self.cameras))
         number = 0
         while True:
             is_sync, nal_units = self.units[number % len(self.units)]
-            self.time = number * 90_000 // FPS
+            self.time = number * 90_000 // self._fps
             packets = self.sender.render(self.time, packetise_h264(nal_units))
             self.interleaved = interleave(0, packets)
             for turn, camera in enumerate(self.cameras.values()):
-                due = started + number / FPS + turn * step
+                due = started + number / self._fps + turn * step
                 if (delay := due - loop.time()) > 0:
                     await asyncio.sleep(delay)
                 camera.send(is_sync, packets)
             number += 1
-            if (delay := started + number / FPS - loop.time()) > 0:
+            if (delay := started + number / self._fps - loop.time()) > 0:
                 await asyncio.sleep(delay)
 
 
@@ -134,8 +135,8 @@ def _describe(sps: bytes, pps: bytes) -> bytes:
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
-async def _serve(clip: Path, count: int) -> None:
-    player = Player(clip, count)
+async def _serve(clip: Path, count: int, fps: int) -> None:
+    player = Player(clip, count, fps)
     server = await asyncio.get_running_loop().create_server(lambda: Connection(player), "127.0.0.1", 0)
     print(f"ready {server.sockets[0].getsockname()[1]}", flush=True)
     await player.play()
@@ -143,4 +144,4 @@ async def _serve(clip: Path, count: int) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
+        runner.run(_serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else FPS))

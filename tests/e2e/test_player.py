@@ -90,7 +90,6 @@ def test_two_taps_enlarge_what_is_under_the_finger(home: Home) -> None:
             point = {"x": box["x"] + box["width"] / 4, "y": box["y"] + box["height"] / 4}
             session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
             session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        page.get_by_role("figure").dispatch_event("dblclick", {"clientX": point["x"], "clientY": point["y"]})
         expect(page.get_by_role("button", name="Whole picture")).to_have_text("2.5×")
         assert page.evaluate("document.fullscreenElement") is None
 
@@ -115,7 +114,7 @@ def test_saved_picture_is_the_one_that_was_shown(home: Home, mode: str) -> None:
 def test_picture_floats_over_other_windows_and_goes_on_when_the_page_is_hidden(home: Home, mode: str) -> None:
     with _camera(home, mode) as page:
         page.get_by_role("button", name="Float over other windows").click()
-        page.wait_for_function("document.pictureInPictureElement !== null")
+        page.wait_for_function("() => document.pictureInPictureElement !== null")
         page.evaluate(
             """() => {
               Object.defineProperty(document, "hidden", { get: () => true, configurable: true });
@@ -127,7 +126,7 @@ def test_picture_floats_over_other_windows_and_goes_on_when_the_page_is_hidden(h
         first = _until(page, lambda: page.evaluate(read), "the floating picture shows its number")
         _until(page, lambda: (page.evaluate(read) or 0) > first + 10, "it goes on")
         page.keyboard.press("p")
-        page.wait_for_function("document.pictureInPictureElement === null")
+        page.wait_for_function("() => document.pictureInPictureElement === null")
 
 
 def test_without_webcodecs_the_lowest_delay_says_what_it_needs(home: Home) -> None:
@@ -153,7 +152,7 @@ def test_wall_fills_the_screen_and_a_terminal_remembers_it(home: Home) -> None:
     with open_page(home.browser, home.server.url, width=1280, height=720) as page:
         expect(page.get_by_role("link", name="Open garden")).to_be_visible()
         page.get_by_role("button", name="Fill the screen").click()
-        page.wait_for_function("document.fullscreenElement?.id === 'content'")
+        page.wait_for_function("() => document.fullscreenElement?.id === 'content'")
         _expect_full_wall(page)
         assert axe_violations(page) == []
         page.mouse.move(200, 200)
