@@ -54,7 +54,7 @@ from incamera.devices import processing as devices_processing
 from incamera.devices.model import render_keep
 from incamera.kit.clock import Clock, LateClock, newest_file_at
 from incamera.kit.events import EventBus
-from incamera.kit.memory import keep_memory_private
+from incamera.kit.memory import keep_memory_private, settle_memory
 from incamera.live import LIVE_PATH, LiveService
 from incamera.live import endpoints as live_endpoints
 from incamera.live import processing as live_processing
@@ -261,6 +261,7 @@ class Incamera:
         """Serves until told to stop."""
         async with AsyncExitStack() as stack:
             await self._open(stack)
+            settle_memory()
             self._not_ready = None
             await stop.wait()
             self._not_ready = "stopping"

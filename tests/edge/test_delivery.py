@@ -219,3 +219,35 @@ async def test_recording_that_was_off_for_a_while_goes_on_in_a_run_of_its_own(
     ticks = second.opened.run_decode_time - first.opened.run_decode_time
     assert ticks == second.frames[0].decode_time > 0
     assert second.opened.run_started_us - first.opened.run_started_us == ticks * 1_000_000 // 90_000, "one time line"
+
+
+async def test_a_camera_may_send_several_pictures_at_a_time_only_while_recorded_and_not_watched(
+    edge: RunningEdge, server: UplinkServer, camera: Camera
+) -> None:
+    server.want(StreamMode.LIVE)
+    await edge.start()
+    await server.until(lambda: camera.patience == [False])
+
+    server.want(StreamMode.RECORD)
+    await server.until(lambda: camera.patience == [False, True])
+    server.want(StreamMode.RECORD, is_watched=True)
+    await server.until(lambda: camera.patience == [False, True, False])
+    server.want(StreamMode.RECORD)
+    await server.until(lambda: camera.patience == [False, True, False, True])
+    camera.hang_up()
+
+    await server.until(lambda: camera.connections == 2 and camera.patience[4:] == [True])
+
+
+async def test_nothing_that_was_sent_under_another_owner_reaches_the_new_one(
+    edge: RunningEdge, server: UplinkServer, camera: Camera
+) -> None:
+    server.want(StreamMode.RECORD)
+    await edge.start()
+    await server.until(lambda: len(server.chunks()) >= 5)
+
+    server.want(StreamMode.RECORD, epoch=2)
+    await server.until(lambda: any(span.opened.epoch == 2 and span.frames for span in server.spans_of()))
+
+    assert camera.connections == 2, "what lay in the old connection went with it"
+    assert len({span.opened.run_id for span in server.spans_of()}) == 2

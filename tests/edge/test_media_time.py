@@ -132,3 +132,15 @@ def test_a_step_of_the_servers_clock_counts_from_the_next_answer_on(step_s: int)
     server.observe(sent_us, clock.wall_us + step_s * 1_000_000)
 
     assert abs(server.now_us() - clock.wall_us - step_s * 1_000_000) <= 200_000
+
+
+@pytest.mark.parametrize("together", [1, 3, 5, 13])
+def test_pictures_that_are_read_together_keep_their_own_times(together: int) -> None:
+    clock = PictureClock(90_000)
+    taken = [1_000_000 + number * 40_000 for number in range(2_000)]
+    read = [taken[min(len(taken) - 1, number // together * together + together - 1)] for number in range(len(taken))]
+
+    times = [clock.wall_us(number * PICTURE, arrival_us) for number, arrival_us in enumerate(read)]
+
+    errors = [time - right for time, right in zip(times[200:], taken[200:], strict=True)]
+    assert max(map(abs, errors)) < 5_000, "as if each had been read when it came"

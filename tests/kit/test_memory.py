@@ -35,3 +35,22 @@ def test_another_process_of_the_same_user_reads_nothing_any_more() -> None:
     )
 
     assert told.stdout.split() == ["True", "False", "0"], told.stderr
+
+
+SETTLING = """
+import gc
+from incamera.kit.memory import settle_memory
+class Node: pass
+def leave_cycle():
+    node = Node(); node.itself = node
+    return id(node)
+settle_memory()
+before = gc.get_freeze_count()
+for _ in range(30_000): leave_cycle()
+print(before > 1000, sum(isinstance(it, Node) for it in gc.get_objects()) < 20_000)
+"""
+
+
+def test_what_lives_for_ever_is_left_alone_and_cycles_are_still_found() -> None:
+    told = subprocess.run([sys.executable, "-c", SETTLING], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True", "True"]

@@ -59,6 +59,7 @@ class Camera:
     fault: CameraFault | None = None  # refuse to open
     connections: int = 0
     wanted_audio: list[bool] = field(default_factory=list)
+    patience: list[bool] = field(default_factory=list)  # as it was told, one after the other
     stalled: bool = False
     _sources: "list[UnitSource]" = field(default_factory=list)
 
@@ -111,6 +112,9 @@ class UnitSource:
             on_unit(0, AccessUnit(5_000_000 + number * TICKS_PER_PICTURE, units), arrived_s)
             if camera.sound and self._want_audio:
                 on_unit(1, AccessUnit(9_000 + number * 320, (b"\xd5" * 320,)), arrived_s)
+
+    def set_patient(self, is_patient: bool) -> None:
+        self._camera.patience.append(is_patient)
 
     def clock_point(self, track: int) -> ClockPoint | None:
         return None

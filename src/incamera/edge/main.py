@@ -34,6 +34,7 @@ from incamera.edge.supervisor import Supervisor
 from incamera.edge.uplink import Uplink, UplinkTiming, UplinkTools
 from incamera.kit.clock import Clock, LateClock, newest_file_at
 from incamera.kit.errors import IncameraError
+from incamera.kit.memory import settle_memory
 from incamera.protocol.messages import RtspSource
 
 log = structlog.get_logger(__name__)
@@ -137,6 +138,7 @@ async def _serve(options: EdgeOptions) -> None:
         log.warning("edge.clock_not_set", says="This machine's clock is not set; times are guessed until it is.")
     edge = Edge(options, clock)
     await edge.open()
+    settle_memory()
     running = asyncio.create_task(edge.run())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)

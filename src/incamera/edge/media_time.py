@@ -1,14 +1,17 @@
 """Wall times of pictures, and sound kept in step with them (design: `docs/design/time.md`).
 
 Arrival times jitter with the network and with the camera's own buffering; decode times do not, but follow a clock that
-drifts. So a picture's wall time is predicted from the decode time and drawn gently towards its arrival.
+drifts. So a picture's wall time is predicted from the decode time and drawn towards its arrival. A picture that came
+early shows at once that the prediction is late. One that came late shows nothing, for it may have waited on its way:
+only when all pictures of a second came late, the least late of them counts.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-_GENTLE: Final = 64  # a picture that came late moves the estimate by 1/64 of its lateness …
-_FIRM: Final = 4  # … one that came early by 1/4: it cannot have come before it was taken
+_FIRM: Final = 4  # a picture that came early moves the estimate by 1/4: it cannot have come before it was taken
+_GENTLE: Final = 3  # the least late one of a second moves it by 1/3 of its lateness
+_LATENESS_S: Final = 1.0
 _JUMP_US: Final = 1_000_000
 
 
@@ -23,6 +26,8 @@ class PictureClock:
         self._timescale = timescale
         self._decode_time = 0
         self._wall_us: int | None = None
+        self._least_late_us = _JUMP_US  # since _judged_at
+        self._judged_at = 0  # decode time
 
     def wall_us(self, decode_time: int, arrival_us: int) -> int:
         """Wall time of the sample with this decode time, whose last byte came at `arrival_us`."""
@@ -31,9 +36,22 @@ class PictureClock:
             wall_us = arrival_us
         else:
             step_us = (decode_time - self._decode_time) * 1_000_000 // self._timescale
-            wall_us = in_order(previous, _drawn_towards(previous + step_us, arrival_us))
+            wall_us = in_order(previous, self._draw(previous + step_us, arrival_us, decode_time))
         self._decode_time, self._wall_us = decode_time, wall_us
         return wall_us
+
+    def _draw(self, predicted_us: int, arrival_us: int, decode_time: int) -> int:
+        late_us = arrival_us - predicted_us
+        self._least_late_us = min(self._least_late_us, max(0, late_us))
+        if abs(late_us) > _JUMP_US:
+            self._least_late_us, self._judged_at = _JUMP_US, decode_time
+            return arrival_us
+        if late_us < 0:
+            return predicted_us + late_us // _FIRM
+        if decode_time - self._judged_at >= _LATENESS_S * self._timescale:
+            predicted_us += self._least_late_us // _GENTLE
+            self._least_late_us, self._judged_at = _JUMP_US, decode_time
+        return predicted_us
 
     def at(self, decode_s: float) -> int:
         """Wall time of another track's moment on the same time line, as the newest picture tells it."""
@@ -44,13 +62,6 @@ class PictureClock:
 def in_order(previous_us: int, wall_us: int) -> int:
     """The wall time of the next sample: later than the one before it, unless the clock was set back."""
     return wall_us if wall_us < previous_us - _JUMP_US else max(previous_us + 1, wall_us)
-
-
-def _drawn_towards(predicted_us: int, arrival_us: int) -> int:
-    error_us = arrival_us - predicted_us
-    if abs(error_us) > _JUMP_US:
-        return arrival_us
-    return predicted_us + error_us // (_GENTLE if error_us > 0 else _FIRM)
 
 
 _TOLERATED_DRIFT_S: Final = 0.020  # half of what people may meet: the player has the other half

@@ -12,7 +12,7 @@ from incamera.edge.backoff import Backoff
 from incamera.edge.feed import ConnectionFeed, OpenEncoder
 from incamera.edge.lanes import Lane
 from incamera.edge.server_clock import ServerClock
-from incamera.edge.sources.base import Source, SourceFault, TrackInfo
+from incamera.edge.sources.base import PatientSource, Source, SourceFault, TrackInfo
 from incamera.kit.clock import Clock
 from incamera.protocol.messages import CameraFault, CameraState, CameraStatus, GapCause, RtspSource
 
@@ -85,6 +85,8 @@ class Puller:
         self._cause = GapCause.STARTED  # why the next run follows a gap
         self._state = (CameraState.OFF, CameraFault.NONE)
         self._since_us = 0
+        self._source: Source | None = None
+        self._may_wait = False
         self.feed: ConnectionFeed | None = None
 
     def want(self, source: RtspSource | None, *, audio: bool, first_cause: GapCause) -> None:
@@ -102,6 +104,16 @@ class Puller:
             self._tell(CameraState.OFF, CameraFault.NONE)
         else:
             self._task = asyncio.create_task(self._pull(*wanted))
+
+    def may_wait(self, may_wait: bool) -> None:
+        """Whether pictures may come some at a time, since nobody waits for them."""
+        if may_wait != self._may_wait:
+            self._may_wait = may_wait
+            self._tell_source()
+
+    def _tell_source(self) -> None:
+        if isinstance(self._source, PatientSource):
+            self._source.set_patient(self._may_wait)
 
     def stop(self, cause: GapCause) -> asyncio.Task[None] | None:
         """Ends the spans with this cause and lets the camera go; the task that is still saying good-bye."""
@@ -140,6 +152,8 @@ class Puller:
         """One connection, from dialling to its end; why it ended."""
         connection = self._tools.make_source(source, want_audio)
         feed: ConnectionFeed | None = None
+        self._source = connection
+        self._tell_source()
         try:
             tracks = await connection.open()
             feed = self._feed(tracks, connection)
@@ -156,6 +170,8 @@ class Puller:
         finally:
             if feed is not None:
                 feed.close()
+            if self._source is connection:
+                self._source = None
             await connection.close()
         return CameraFault.CLOSED
 

@@ -46,15 +46,22 @@ class Channel:
         self._main = Puller(wanted.channel_id, main, audio, tools, lambda status: self._hear(self._main, status))
         self._sub = Puller(wanted.channel_id, sub, None, tools, lambda status: self._hear(self._sub, status))
         self._speaks_for_channel = self._main
+        self._epoch = wanted.epoch
         self.status: CameraStatus | None = None
 
     def apply(self, wanted: DesiredChannel, first_cause: GapCause) -> None:
         """Obeys at once: a stream that is turned off ends before this returns."""
         by_kind = {stream.stream: stream for stream in wanted.streams}
+        if wanted.epoch != self._epoch:  # what the camera sent under another owner may still be on its way to us
+            self._epoch = wanted.epoch
+            self._main.want(None, audio=False, first_cause=first_cause)
+            self._sub.want(None, audio=False, first_cause=first_cause)
         for kind, lane in self._lanes.items():
             stream = by_kind.get(kind)
             mode = StreamMode.OFF if stream is None else stream.mode
             lane.apply(mode, is_watched=stream is not None and stream.is_watched, epoch=wanted.epoch)
+        self._main.may_wait(_may_wait(by_kind.get(StreamKind.MAIN)) and not _is_heard(by_kind.get(StreamKind.AUDIO)))
+        self._sub.may_wait(_may_wait(by_kind.get(StreamKind.SUB)))
         audio = _is_on(by_kind.get(StreamKind.AUDIO))
         main_source = wanted.source if audio or _is_on(by_kind.get(StreamKind.MAIN)) else None
         sub_source = wanted.sub_source if _is_on(by_kind.get(StreamKind.SUB)) else None
@@ -159,3 +166,15 @@ class Supervisor:
 
 def _is_on(stream: DesiredStream | None) -> bool:
     return stream is not None and stream.mode is not StreamMode.OFF
+
+
+def _may_wait(stream: DesiredStream | None) -> bool:
+    """Whether pictures may come some at a time: only of what is recorded, and only while nobody watches.
+
+    Of a stream that is not recorded nothing may wait: what was taken before recording was chosen is never recorded.
+    """
+    return stream is not None and stream.mode is StreamMode.RECORD and not stream.is_watched
+
+
+def _is_heard(stream: DesiredStream | None) -> bool:
+    return stream is not None and stream.is_watched

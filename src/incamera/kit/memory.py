@@ -1,11 +1,15 @@
-"""Keeps the memory of this process to itself: keys and pictures in it are for no core file and no other process."""
+"""The memory of this process: kept to itself, since keys and pictures in it are for no core file and no other process,
+and left alone by the garbage collector where there is nothing to collect.
+"""
 
 import ctypes
+import gc
 import resource
 import sys
 from typing import Final
 
 _PR_SET_DUMPABLE: Final = 4
+_COLLECT_AFTER: Final = 10_000  # more objects that could be part of a cycle than there were
 
 
 def keep_memory_private() -> bool:
@@ -20,3 +24,13 @@ def keep_memory_private() -> bool:
     if sys.platform != "linux":
         return False
     return int(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)) == 0
+
+
+def settle_memory() -> None:
+    """To be called once all that lives as long as the process is there: the collector need not visit it any more.
+
+    What comes and goes with every picture holds no cycles, so a look for some is worth while only now and then.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 10, 10)

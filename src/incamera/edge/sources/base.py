@@ -13,7 +13,7 @@ switch per picture would cost as much as reading the stream.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from incamera.kit.errors import IncameraError
 from incamera.media.sample import AccessUnit
@@ -76,4 +76,13 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Lets go of the camera, with a good-bye if it listens, within two seconds. Never raises a SourceFault."""
+        ...
+
+
+@runtime_checkable
+class PatientSource(Source, Protocol):
+    """A source that can save work by delivering several pictures at a time, which nobody minds who only records."""
+
+    def set_patient(self, is_patient: bool) -> None:
+        """Whether several may come at a time. May be called at any time; false takes effect at once."""
         ...

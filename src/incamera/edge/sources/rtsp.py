@@ -74,6 +74,7 @@ class RtspCamera:
         self._ranges = allowed_ranges
         self._stall_timeout_s = stall_timeout_s
         self._connection: RtspConnection | None = None
+        self._is_patient = False
 
     async def open(self) -> tuple[TrackInfo, ...]:
         """See `Source.open`."""
@@ -178,12 +179,19 @@ class RtspCamera:
             now_s = self._clock.monotonic()
             if now_s - connection.last_picture_s > self._stall_timeout_s:
                 raise SourceFault(CameraFault.STALLED, f"no picture for {self._stall_timeout_s:.0f} s")
+            connection.set_pace(is_patient=self._is_patient)
             if now_s >= keep_alive_at_s:
                 connection.keep_alive()
                 keep_alive_at_s = now_s + connection.keep_alive_interval_s
             if now_s >= report_at_s:
                 connection.report()
                 report_at_s = now_s + INTERVAL_S
+
+    def set_patient(self, is_patient: bool) -> None:
+        """See `PatientSource.set_patient`."""
+        self._is_patient = is_patient
+        if self._connection is not None:
+            self._connection.set_pace(is_patient=False)  # patience begins with the next look at the rate
 
     def clock_point(self, track: int) -> ClockPoint | None:
         """See `Source.clock_point`."""

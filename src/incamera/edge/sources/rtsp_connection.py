@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
@@ -24,6 +25,8 @@ _Result = TypeVar("_Result")
 
 _CLOSE_TIMEOUT_S: Final = 1.0
 _MAX_UNSENT_BYTES: Final = 256 * 1024  # answers to a camera that sends requests and reads nothing
+_PATIENCE_S: Final = 0.2  # how long media may wait in the kernel while nobody watches
+_MOST_AT_ONCE_BYTES: Final = 64 * 1024  # of it; beyond that larger reads cost more per byte, not less
 _MAX_EARLY_BYTES: Final = 16 * 1024 * 1024  # units that come before somebody wants them
 
 
@@ -52,6 +55,9 @@ class RtspConnection(asyncio.Protocol):
         self._reports: dict[int, SenderReport] = {}  # that came before the track's first packet
         self._clock_points: dict[int, tuple[int, ClockPoint]] = {}  # (sender, point) by track
         self.last_picture_s = clock.monotonic()
+        self._received_bytes = 0
+        self._looked_at = (0, self.last_picture_s)  # what had been received by when
+        self._low_water_bytes = 1
 
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -63,6 +69,7 @@ class RtspConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """One read of the socket."""
+        self._received_bytes += len(data)
         try:
             events = self._client.receive(data, self._clock.monotonic())
         except Exception as error:  # noqa: BLE001  # the session's own, or raised by on_unit: whoever waits gets it
@@ -123,6 +130,32 @@ class RtspConnection(asyncio.Protocol):
         if done:
             raise self._ended.result()
 
+    def set_pace(self, *, is_patient: bool) -> None:
+        """Whether media may come some pictures at a time. To be called about once a second, and when somebody watches.
+
+        The kernel wakes us when as much is there as the camera sends in 0.2 s, as it did since the last call: one read
+        instead of five or, from a camera that sends packet by packet, of fifty. When less comes than before the next
+        call notices it, and when nothing comes it takes what lies there.
+        """
+        now_s, received_bytes = self._clock.monotonic(), self._received_bytes
+        (before_bytes, before_s), self._looked_at = self._looked_at, (received_bytes, now_s)
+        wanted = 1
+        if is_patient and not self._datagrams and now_s > before_s:
+            rate = (received_bytes - before_bytes) / (now_s - before_s)
+            wanted = max(1, min(_MOST_AT_ONCE_BYTES, int(rate * _PATIENCE_S)))
+        self._set_low_water(wanted)
+
+    def _set_low_water(self, wanted_bytes: int) -> None:
+        """SO_RCVLOWAT (socket(7)); lowering it wakes us if that much is there already."""
+        is_close = wanted_bytes > 1 and abs(wanted_bytes - self._low_water_bytes) * 4 < wanted_bytes
+        if is_close or wanted_bytes == self._low_water_bytes or self._transport is None:
+            return
+        connection = self._transport.get_extra_info("socket")
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted_bytes)
+                self._low_water_bytes = wanted_bytes
+
     def keep_alive(self) -> None:
         """Sends a sign of life."""
         self._call_client(self._client.keep_alive)
@@ -144,6 +177,7 @@ class RtspConnection(asyncio.Protocol):
     async def close(self) -> None:
         """Says good-bye, waits a moment for the answer, hangs up."""
         self._is_closing = True
+        self._set_low_water(1)  # the answer to our good-bye comes alone
         if self._transport is not None and not self._ended.done():
             with contextlib.suppress(RtspError, TimeoutError):
                 self._client.tear_down()
