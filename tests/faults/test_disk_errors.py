@@ -27,9 +27,16 @@ def test_recording_goes_on_after_an_error_at_any_step(recording: Stepper) -> Non
 
 
 def test_recording_goes_on_when_a_disk_that_refused_for_a_while_is_back(recording: Stepper) -> None:
-    found = every_step(recording, Action.FAIL, errors=ERRORS, stride=7, length=40)
+    found = every_step(recording, Action.FAIL, errors=(errno.EIO, errno.EROFS), stride=7, length=40)
 
     print(f"recording: went on after 40 errors in a row from {len(found)} steps on")
+
+
+def test_a_disk_that_stays_full_for_a_while_ends_no_span(recording: Stepper) -> None:
+    """It may cost the oldest recordings (that is what a full disk does), but never the recording itself."""
+    for step in range(4, 200, 20):
+        outcome = recording.run(Break(Action.FAIL, step, (errno.ENOSPC, errno.EDQUOT)[step // 20 % 2], last=step + 39))
+        assert "acked 47" in outcome.notes, f"step {step}\n{outcome.problem}"
 
 
 def test_recording_survives_writes_that_the_disk_takes_in_part(recording: Stepper) -> None:

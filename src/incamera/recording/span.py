@@ -422,8 +422,15 @@ class RecordingSpan:
             self._gap_cause = GapCause.DISK_FULL
         await self._finish(GapCause.DISK_FULL if is_full else None)
         self._full_in_a_row = self._full_in_a_row + 1 if is_full else 0
-        if not (is_full and await self._tools.make_room(self._full_in_a_row >= _INSISTS_AFTER)):
+        if not (is_full and await self._make_room()):
             await self._tools.clock.sleep(RETRY_S)
+
+    async def _make_room(self) -> bool:
+        try:
+            return await self._tools.make_room(self._full_in_a_row >= _INSISTS_AFTER)
+        except Exception as error:  # noqa: BLE001 - a disk that refuses to erase must not end the span
+            self._tools.complain(error)
+            return False
 
 
 def _cost(frame: MediaFrame) -> int:
