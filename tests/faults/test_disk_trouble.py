@@ -1,4 +1,4 @@
-"""A server whose disk of recordings stalls, fills up, turns read-only or fails: live goes on, and it comes back by itself.
+"""A server whose disk of recordings stalls, fills up, turns read-only or fails: live goes on, and so does recording.
 
 The real server, its edge and a camera; the shim stands between the server and its media folder.
 """
@@ -7,7 +7,6 @@ import asyncio
 import errno
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
