@@ -34,7 +34,6 @@ _MAX_RUNS: Final = 20
 _MAX_RUNS_WITHIN_S: Final = 10.0
 _SOUND_CHUNK_S: Final = 0.060  # frames of AAC are as short as 21 ms; a chunk each would double what they cost
 _ALIGN_EVERY_S: Final = 2.0
-_AAC_CODECS: Final = frozenset({"MPEG4-GENERIC", "MP4A-LATM"})
 
 FindClockPoint = Callable[[int], ClockPoint | None]
 OpenEncoder = Callable[[SoundFormat, Callable[[int, bytes], None]], SoundEncoder]
@@ -246,7 +245,7 @@ class ConnectionFeed:
         elif info.codec == "OPUS":
             config = opus_track_config(info.channels)
             self._frame_ticks = parse_duration
-        elif info.codec in _AAC_CODECS:
+        elif info.codec == "MPEG4-GENERIC":
             try:
                 config = aac_track_config(parse_audio_specific_config(info.config))
             except InvalidAudioConfig:

@@ -15,7 +15,8 @@ Not every camera sends pictures that decode alone. With *intra refresh* a stripe
 and a recovery point message says after how many pictures all of it is; with open GOPs of H.264 that number is 0.
 A recovery point of 0 is a sync sample. Others are one only where the camera has nothing better: from the second on
 that came without a sync sample between them, if the last one is long past. Their samples keep the message, without
-which no decoder begins there.
+which no decoder begins there. Where a camera sends no such message, parameter sets before a picture give the point
+away, and the number of pictures from one to the next is how many it takes.
 """
 
 from collections.abc import Iterable
@@ -28,9 +29,13 @@ from incamera.media.video.format import VIDEO_TIMESCALE, VideoFormat
 
 _MAX_SETS: Final = 16  # of one type
 _MAX_SETS_BYTES: Final = 32 * 1024  # all together: they travel in the init segment, of which a server takes 64 KiB
+# Steps of the camera's clock within these are taken for its pictures' own. Nobody is silent for two seconds and goes on
+# as if nothing had been: whoever really was begins a new run by its arrival (`edge.feed`).
+_LARGEST_STEP: Final = VIDEO_TIMESCALE * 2
 _LARGEST_STEP_BACK: Final = VIDEO_TIMESCALE * 2
-_LARGEST_STEP: Final = VIDEO_TIMESCALE * 10
+_LARGEST_STEP_BACK_IN_ORDER: Final = VIDEO_TIMESCALE // 2  # where the camera says that it does not reorder
 _STEP_AFTER_JUMP: Final = VIDEO_TIMESCALE // 25
+_SHORTEST_REFRESH: Final = 10  # pictures; who repeats parameter sets more often than that says nothing by it
 _LONGEST_GOP: Final = 500  # pictures; who waits longer than 20 s for one that decodes alone takes a gradual beginning
 
 
@@ -56,6 +61,7 @@ class VideoAssembler:
         self._since_sync = 0
         self._since_whole = _LONGEST_GOP  # pictures since one that decodes alone
         self._recovery_points = 0  # since that picture
+        self._since_point = 0  # pictures since the last of them
         self._jump = 0  # what is added to the camera's clock since it last jumped
         self._newest: int | None = None
         for nal_unit in parameter_sets:
@@ -72,6 +78,7 @@ class VideoAssembler:
         kept: list[bytes] = []
         is_sync = False
         recovery: int | None = None
+        has_sets = False
         last_kind = -1
         for nal_unit in unit.nal_units:
             kind = nal_unit[0] >> self._shift & self._mask if nal_unit else -1
@@ -81,6 +88,7 @@ class VideoAssembler:
                 last_kind = kind
             elif kind in self._sets:
                 self._remember(nal_unit)
+                has_sets = True
             elif kind == self._format.message:
                 recovery = self._format.find_recovery_point(nal_unit) if recovery is None else recovery
         if not kept:
@@ -91,9 +99,12 @@ class VideoAssembler:
         slice_nal_unit = kept[0]
         is_whole = is_sync
         if is_whole:
-            self._since_whole = self._recovery_points = 0
+            self._since_whole = self._recovery_points = self._since_point = 0
         else:
             self._since_whole += 1
+            self._since_point += 1
+            if recovery is None and has_sets and self._since_point >= _SHORTEST_REFRESH:
+                recovery = self._since_point
             if recovery is not None and self._is_random_access(recovery):
                 is_sync = True
                 kept.insert(0, self._format.render_recovery_point(recovery))
@@ -126,6 +137,7 @@ class VideoAssembler:
     def _is_random_access(self, recovery: int) -> bool:
         """Whether to begin at a recovery point; see above."""
         self._recovery_points += 1
+        self._since_point = 0
         return recovery == 0 or (self._recovery_points > 1 and self._since_whole >= _LONGEST_GOP)
 
     def _begin(self, slice_nal_unit: bytes, recovery_time: int | None) -> bool:
@@ -173,7 +185,8 @@ class VideoAssembler:
     def _steady(self, presentation_time: int) -> int:
         """The camera's clock with its jumps taken out: it says how far pictures are apart, never what time it is."""
         shifted = presentation_time + self._jump
-        if self._newest is not None and not -_LARGEST_STEP_BACK <= shifted - self._newest <= _LARGEST_STEP:
+        back = _LARGEST_STEP_BACK_IN_ORDER if self._reorder == 0 else _LARGEST_STEP_BACK
+        if self._newest is not None and not -back <= shifted - self._newest <= _LARGEST_STEP:
             self._jump += self._newest + _STEP_AFTER_JUMP - shifted
             shifted = self._newest + _STEP_AFTER_JUMP
         self._newest = shifted if self._newest is None else max(self._newest, shifted)
