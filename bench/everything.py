@@ -4,7 +4,7 @@ A part that fails is told and leaves its older file as it is; the others still r
 `--json` with date, commit and command.
 
     ./dev bench all [--save docs/guide/data] [--parts fanout,ttff] [--quick] [--drift-seconds 600]
-                    [--go2rtc PATH] [--mediamtx PATH] [--motion PATH]
+                    [--go2rtc PATH]
 """
 
 import json
@@ -29,7 +29,7 @@ _QUICK: Final = {
     "ingest": "--counts 1,10 --seconds 6",
     "ingest_tls": "--counts 1,10 --seconds 6",
 }
-_PEERS: Final = {"fanout": ("go2rtc", "mediamtx"), "ingest": ("mediamtx", "motion")}
+_PEERS: Final = {"fanout": ("go2rtc",)}
 
 
 def run_all(options: Sequence[str]) -> int:
@@ -38,7 +38,7 @@ def run_all(options: Sequence[str]) -> int:
         options, quick = [option for option in options if option != "--quick"], True
     else:
         quick = False
-    given = parse_options(options, save="", parts=",".join(PARTS), drift_seconds=0, go2rtc="", mediamtx="", motion="")
+    given = parse_options(options, save="", parts=",".join(PARTS), drift_seconds=0, go2rtc="")
     started, failed = time.monotonic(), []
     for number, part in enumerate(given["parts"].split(","), 1):
         _say(f"[{_minutes(started)}] {number} of {len(given['parts'].split(','))}: {part} ...")
@@ -50,6 +50,8 @@ def run_all(options: Sequence[str]) -> int:
             _say(f"    {figure['name']:40} {figure['value']:>12} {figure['unit']}")
         if given["save"]:
             _save(Path(given["save"]), part, report)
+    if given["save"] and (ROOT / given["save"]).resolve() == ROOT / "docs/guide/data":
+        subprocess.run(python("tools.charts"), cwd=ROOT, check=True)
     _say(f"[{_minutes(started)}] done" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return len(failed)
 

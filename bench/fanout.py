@@ -4,9 +4,9 @@ Ours is the whole product: camera over RTSP, edge, uplink, Hub, live socket; the
 and its edge together, divided by the viewers. `delay_*` is from a picture's arrival at the edge to its full receipt by
 a viewer. Then, at `--stop-at` viewers, ten stop reading: `stopped_change_ms_*` is by how much the p99 of the one viewer
 that suffered most has grown, `unstopped_change_ms_*` the same between two windows in which nothing happened. Peers:
-node-media-server (from npm) in the same run; go2rtc and MediaMTX where their program is named.
+node-media-server (from npm) in the same run; go2rtc where its program is named.
 
-    ./dev bench fanout [--counts 1,10,200,1000] [--seconds 8] [--stop-at 200,1000] [--go2rtc PATH] [--mediamtx PATH]
+    ./dev bench fanout [--counts 1,10,200,1000] [--seconds 8] [--stop-at 200,1000] [--go2rtc PATH]
 """
 
 import contextlib
@@ -56,9 +56,7 @@ class Target:
 
 
 def run(options: Sequence[str]) -> Report:
-    given = parse_options(
-        options, counts="1,10,200,1000", seconds=8.0, stop_at="200,1000", stopped=10, go2rtc="", mediamtx=""
-    )
+    given = parse_options(options, counts="1,10,200,1000", seconds=8.0, stop_at="200,1000", stopped=10, go2rtc="")
     counts, seconds = _numbers(given["counts"]), float(given["seconds"])
     report = Report("fanout", "cpu_percent_per_viewer_200")
     _measure_ours(report, counts, _numbers(given["stop_at"]), given)

@@ -185,7 +185,7 @@ def our_server(*options: str) -> Iterator[Server]:
         tempfile.TemporaryDirectory(prefix="incamera-bench-") as folder,
         running_server(Path(folder), *options) as server,
     ):
-        _wait_for_edge(server)
+        wait_for_edge(server)
         yield server
 
 
@@ -202,14 +202,15 @@ def our_server_over_tls() -> Iterator[tuple[Server, int]]:
         with (Path(folder) / "edge.log").open("wb") as log:
             edge = subprocess.Popen(python("incamera", "edge", *where), env=environment, stdout=log, stderr=log)
         try:
-            _wait_for_edge(server)
+            wait_for_edge(server)
             yield server, edge.pid
         finally:
             edge.terminate()
             edge.wait(15)
 
 
-def _wait_for_edge(server: Server) -> None:
+def wait_for_edge(server: Server) -> None:
+    """Returns when an edge of this server is connected."""
     server.owner()
     server.wait_for("/api/v1/edges", lambda body: any(_is_online(edge) for edge in body["items"]), START_S)
 

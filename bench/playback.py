@@ -1,69 +1,118 @@
-"""How soon a recorded picture is there: jumps to random moments of a recording, over the playback socket.
+"""How soon a recorded picture is there: jumps to random moments of a month of recordings, and dragging through it.
 
-A camera is recorded by a whole server for `--seconds`; then `socket_seek_*`: from sending `play` to the last byte of
-the first sync sample; `scrub_*`: the same for one key picture; `browser_seek_*`: from the jump to the picture that
-Chromium shows, where the web app is built and Chromium is there. Nothing to compare with runs here without a browser
-of its own: the goal is 300 ms.
+A camera is recorded by a whole server for `--seconds`; then `month` gives it a month: a row a minute, and a minute of
+real sealed files every day. `socket_seek_*`: from sending `play` to the last byte of the first sync sample, on a random
+day; `scrub_*`: the same for one key picture; `browser_seek_*`: from a key that jumps ten seconds to
+the picture from there that Chromium hands to the screen; `scrub_pictures_per_s`: what the screen shows while a finger
+moves over ten minutes of the timeline without a pause.
+Nothing to compare with runs here without a browser of its own: the goals are 300 ms and 15 pictures a second.
 
-    ./dev bench playback [--seconds 20] [--jumps 40]
+    ./dev bench playback [--seconds 25] [--jumps 50] [--scrub-seconds 8]
 """
 
 import asyncio
 import json
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page
 from websockets.asyncio.client import ClientConnection, connect
 
+from bench.browser import watching_browser
 from bench.harness import (
     BenchError,
     Figure,
     Report,
     add_camera,
     clip_cameras,
-    our_server,
     parse_options,
+    wait_for_edge,
     wait_until_online,
 )
-from tests.support.browser import WEB_APP, open_page, running_browser
-from tests.support.server import Server
-from tools.browser import find_browser
+from bench.month import DAYS, fill_between, plant
+from tests.support.browser import open_page
+from tests.support.server import Server, running_server
 
-# A key on the timeline, as a person presses it, to the picture handed to the screen after the jump has arrived.
+_ROOT_KEY = bytes(range(32))
+# A key on the timeline, as a person presses it, to the moment the picture from there is handed to the screen: the one
+# whose media time is where the element was told to go. Pictures of the place before may still come meanwhile.
 _PRESS = """
 async (key) => {
   const slider = document.querySelector('[role="slider"]');
   const video = document.querySelector("video");
   const started = performance.now();
-  const seeked = new Promise((done) => video.addEventListener("seeked", done, { once: true }));
+  let target = null;
+  const aim = () => (target = video.currentTime);
+  video.addEventListener("seeking", aim);
+  const shown = new Promise((done) => {
+    const next = (now, picture) => {
+      const ahead = target === null ? -1 : picture.mediaTime - target; // a busy machine leaves the first pictures out
+      if (ahead > -0.06 && ahead < 2) done(now - started);
+      else video.requestVideoFrameCallback(next);
+    };
+    video.requestVideoFrameCallback(next);
+  });
+  const late = new Promise((_, fail) => setTimeout(() => fail(new Error("no picture within 15 s")), 15000));
   slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-  await seeked;
-  return await new Promise((done) => video.requestVideoFrameCallback((now) => done(now - started)));
+  return await Promise.race([shown, late]).finally(() => video.removeEventListener("seeking", aim));
+}
+"""
+_COUNT = """
+() => {
+  const video = document.querySelector("video");
+  window.benchPictures = new Set();
+  const next = (_, picture) => {
+    window.benchPictures.add(picture.mediaTime);
+    video.requestVideoFrameCallback(next);
+  };
+  video.requestVideoFrameCallback(next);
 }
 """
 
 
 def run(options: Sequence[str]) -> Report:
-    given = parse_options(options, seconds=20, jumps=40)
+    given = parse_options(options, seconds=25, jumps=50, scrub_seconds=8)
     report = Report("playback", "browser_seek_median_ms")
-    with clip_cameras(1) as addresses, our_server() as server:
+    environment = {"INCAMERA_ROOT_KEY": _ROOT_KEY.hex()}
+    with (
+        clip_cameras(1) as addresses,
+        tempfile.TemporaryDirectory(prefix="incamera-bench-") as folder,
+        running_server(Path(folder), environment=environment) as server,
+    ):
+        wait_for_edge(server)
         channel_id = add_camera(server, addresses[0], mode="record")
+        _keep_long(server, channel_id)
         wait_until_online(server)
         time.sleep(given["seconds"])
-        seeks, scrubs = asyncio.run(_jump(server, channel_id, given["jumps"]))
+        server.stop()
+        sought = asyncio.run(plant(server.data, _ROOT_KEY))
+        server.start()
+        rows = fill_between(server.data, sought)
+        wait_until_online(server)
+        seeks, scrubs = asyncio.run(_jump(server, channel_id, sought, given["jumps"]))
         _add(report, "socket_seek", seeks)
         _add(report, "scrub", scrubs)
+        report.notes.append(f"{rows:,} segments in {DAYS} days, real pictures of {len(sought)} of them")
         try:
-            _add(report, "browser_seek", _browser_seeks(server, channel_id, max(4, given["jumps"] // 4)))
+            _measure_browser(report, server, channel_id, given)
         except BenchError as error:
             report.notes.append(f"browser left out: {error}")
     return report
 
 
-async def _jump(server: Server, channel_id: str, jumps: int) -> tuple[list[float], list[float]]:
+def _keep_long(server: Server, channel_id: str) -> None:
+    response = server.owner().patch(f"/api/v1/channels/{channel_id}", json={"keep": "P30D"})
+    if response.is_error:
+        raise BenchError(f"recordings could not be kept for a month: {response.text}")
+
+
+async def _jump(server: Server, channel_id: str, sought: Sequence[int], jumps: int) -> tuple[list[float], list[float]]:
     """Milliseconds of each jump by `play` and by `scrub`."""
     address = f"ws://localhost:{server.port}/media/playback"
     async with connect(address, origin=f"http://localhost:{server.port}", max_size=None) as line:  # type: ignore[arg-type]
@@ -74,7 +123,7 @@ async def _jump(server: Server, channel_id: str, jumps: int) -> tuple[list[float
         found: tuple[list[float], list[float]] = ([], [])
         for number in range(2 * jumps):
             kind = "play" if number % 2 else "scrub"
-            at_us = random.randrange(opened["from_us"], opened["to_us"])
+            at_us = random.choice(sought) + random.randrange(50_000_000)
             found[number % 2 == 0].append(await _one(line, kind, opened["handle"], at_us, number))
     return found
 
@@ -107,23 +156,52 @@ async def _pause(line: ClientConnection, handle: int) -> None:
             return
 
 
-def _browser_seeks(server: Server, channel_id: str, jumps: int) -> list[float]:
-    """Milliseconds from the key to the picture, ten seconds back and on again in turns."""
-    if find_browser() is None:
-        raise BenchError("there is no Chromium here")
-    if not WEB_APP.exists():
-        raise BenchError("the web app is not built; run it through ./dev bench")
-    times = []
-    with running_browser() as browser, open_page(browser, server.url) as page:
+def _measure_browser(report: Report, server: Server, channel_id: str, given: dict[str, Any]) -> None:
+    with watching_browser(server) as browser, open_page(browser, server.url) as page:
         page.goto(f"/cameras/{channel_id}")
-        page.get_by_role("slider").first.focus()
         page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
-        for number in range(jumps + 2):
-            took_ms = page.evaluate(_PRESS, "ArrowLeft" if number < 2 or number % 2 else "ArrowRight")
-            if number >= 2:  # the first look into the past also opens the socket and the decoder
-                times.append(float(took_ms))
-            page.wait_for_timeout(300)
-    return times
+        report.add("scrub_pictures_per_s", _drag(page, given["scrub_seconds"]), "1/s")
+        page.reload()
+        page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
+        _add(report, "browser_seek", _seeks(page, given["jumps"]))
+
+
+def _seeks(page: Page, jumps: int) -> list[float]:
+    """Milliseconds from the key to the picture: ten seconds on each time, through ten minutes without a break."""
+    page.locator(".gaps button", has_text="Camera lost").first.click()
+    page.wait_for_timeout(2000)
+    times = []
+    for number in range(jumps + 1):
+        try:
+            took_ms = page.evaluate(_PRESS, "ArrowRight")
+        except PlaywrightError as error:
+            raise BenchError(f"jump {number} in the browser: {str(error)[:80]}") from None
+        times.append(float(took_ms))
+        page.wait_for_timeout(random.randrange(200, 500))
+    return times[1:]
+
+
+def _drag(page: Page, seconds: float) -> float:
+    """Distinct pictures a second on the screen while the pointer moves to and fro over ten minutes of recordings."""
+    page.locator(".gaps button", has_text="Camera lost").first.click()
+    page.wait_for_timeout(1500)
+    head = page.locator(".lane .head").bounding_box()
+    boxes = [box for box in (it.bounding_box() for it in page.locator(".lane .rec i").all()) if box is not None]
+    box = next((it for it in boxes if head and it["x"] - 4 <= head["x"] + 4 <= it["x"] + it["width"]), None)
+    if box is None:
+        raise BenchError("the page shows no recording to drag over")
+    left, width, y = box["x"] + 2, box["width"] - 4, box["y"] + box["height"] / 2
+    page.mouse.move(left + width, y)
+    page.mouse.down()
+    page.mouse.move(left + width - 8, y)
+    page.wait_for_timeout(1000)
+    page.evaluate(_COUNT)
+    started = time.monotonic()
+    while (elapsed := time.monotonic() - started) < seconds:
+        page.mouse.move(left + width * abs((elapsed / 4) % 2 - 1), y)  # four seconds from one end to the other
+    shown = float(page.evaluate("() => window.benchPictures.size")) / elapsed
+    page.mouse.up()
+    return shown
 
 
 def _speed(kind: str) -> dict[str, Any]:

@@ -358,16 +358,16 @@ _CONDITIONS: Final = Words("## How it was measured", "## Conditions de mesure")
 _ELSEWHERE: Final = Words(
     """## Not measured in these runs
 
-go2rtc, MediaMTX and motion join when their program is named (`--go2rtc`, `--mediamtx`, `--motion`); a program
-that was not named is missing above. Measured earlier on a machine of the same kind, in another hour, and not to
+go2rtc joins when its program is named (`--go2rtc`); MediaMTX and motion do not join yet.
+Measured earlier on a machine of the same kind, in another hour, and not to
 be compared to the digit: go2rtc 1.9.14 0.246 % of a core and 2 MiB per viewer at 200 viewers (MSE over
 WebSocket), first picture after 811 ms in the median; MediaMTX 1.18.2 0.24 % per viewer as an RTSP relay at 200;
 motion 4.5.1 1.30 % per camera at 8 while it decodes the small stream.
 """,
     """## Non mesurés dans ces séances
 
-go2rtc, MediaMTX et motion se joignent quand on nomme leur programme (`--go2rtc`, `--mediamtx`, `--motion`) ;
-celui qui n’a pas été nommé manque ci-dessus. Mesurés plus tôt sur une machine du même genre, à une autre heure,
+go2rtc se joint quand on nomme son programme (`--go2rtc`) ; MediaMTX et motion pas encore.
+Mesurés plus tôt sur une machine du même genre, à une autre heure,
 donc à ne pas comparer au chiffre près : go2rtc 1.9.14, 0,246 % d’un cœur et 2 Mio par spectateur à 200
 spectateurs (MSE par WebSocket), première image après 811 ms en médiane ; MediaMTX 1.18.2, 0,24 % par spectateur
 comme relais RTSP à 200 ; motion 4.5.1, 1,30 % par caméra à 8, décodant le petit flux.
