@@ -57,7 +57,7 @@ def run_all(options: Sequence[str]) -> int:
 
 
 def _options_of(part: str, given: dict[str, Any], *, quick: bool) -> list[str]:
-    options = _QUICK[part].split() if quick else []
+    options = _QUICK.get(part, "").split() if quick else []
     for peer in _PEERS.get(part, ()):
         options += [f"--{peer}", given[peer]] if given[peer] else []
     if part == "ttff" and given["drift_seconds"]:
