@@ -26,6 +26,7 @@ class AMount:
     path: str = "/live"
     description: bytes = SDP
     track_count: int = 2
+    is_over_udp: bool = False
 
     def rtp_info(self, track: int) -> str:
         return "seq=1;rtptime=0"

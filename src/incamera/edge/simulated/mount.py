@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from incamera.edge.simulated.cameras import SimulatedCamera
 from incamera.edge.simulated.encoder import VIDEO_CLOCK_RATE, SoundEncoder, find_parameter_sets
 from incamera.edge.simulated.feeds import Anchor, Feed, Payloads, SoundFeed, VideoFeed
-from incamera.media.rtp.sender import RtpSender, RtpStart, interleave
-from incamera.media.rtsp.transport import Channels
+from incamera.media.rtp.sender import RtpSender, RtpStart
+from incamera.media.rtsp.transport import Channels, Ports
 
 _REPORT_INTERVAL_S: Final = 5.0
 _VIDEO_PAYLOAD_TYPE: Final = 96
@@ -21,8 +21,8 @@ _AAC_HBR: Final = "sizelength=13;indexlength=3;indexdeltalength=3"
 class Viewer(Protocol):
     """A client's connection."""
 
-    def send(self, data: bytes) -> None:
-        """Writes bytes, or gives up on a client that does not read."""
+    def send(self, where: Channels | Ports, packets: list[bytes], report: bytes | None) -> None:
+        """Sends packets of a track, a report before them; or gives up on a client that does not read."""
         ...
 
 
@@ -32,7 +32,7 @@ class _Track:
     def __init__(self, payload_type: int, clock_rate: int) -> None:
         self.sender = RtpSender(payload_type, RtpStart.random(secrets.randbits))
         self.clock_rate = clock_rate
-        self.viewers: dict[Viewer, Channels] = {}
+        self.viewers: dict[Viewer, Channels | Ports] = {}
         self.waiting: set[Viewer] = set()  # for their first sync sample
         self.reported_s = -_REPORT_INTERVAL_S
         self.feed: Feed | None = None
@@ -97,7 +97,17 @@ class SimulatedMount:
         now = sender.timestamp(int(self._anchor.elapsed_s() * clock_rate))
         return f"seq={sender.next_sequence};rtptime={now}"
 
-    def attach(self, viewer: Viewer, channels: dict[int, Channels]) -> None:
+    @property
+    def is_over_udp(self) -> bool:
+        """See `rtsp.server.Mount`."""
+        return self._camera.profile.is_over_udp
+
+    @property
+    def loss(self) -> float:
+        """Which share of its datagrams gets lost on the way."""
+        return self._camera.profile.loss
+
+    def attach(self, viewer: Viewer, channels: dict[int, Channels | Ports]) -> None:
         """From the next sync sample on the viewer gets these tracks."""
         for number, pair in channels.items():
             track = self._tracks[number]
@@ -146,9 +156,7 @@ class SimulatedMount:
             track.waiting.clear()
         for viewer, channels in list(track.viewers.items()):
             if viewer not in track.waiting:
-                viewer.send(
-                    (interleave(channels.rtcp, [report]) if report else b"") + interleave(channels.rtp, packets)
-                )
+                viewer.send(channels, packets, report)
 
     def _report_if_due(self, track: _Track) -> bytes | None:
         now_s = self._anchor.elapsed_s()

@@ -7,18 +7,21 @@ async with SimulatedCameras(port=0, cameras=DEMO_CAMERAS) as cameras:
 import asyncio
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Literal, Self, cast
 
 from incamera.edge.simulated.cameras import DEMO_CAMERAS, SimulatedCamera
+from incamera.edge.simulated.datagram_line import DatagramLine
 from incamera.edge.simulated.feeds import Anchor
 from incamera.edge.simulated.mount import SimulatedMount
 from incamera.kit.clock import Clock, SystemClock
 from incamera.kit.errors import IncameraError
+from incamera.media.rtp.sender import interleave
 from incamera.media.rtsp.authentication import Credentials, Gatekeeper
 from incamera.media.rtsp.errors import RtspError
 from incamera.media.rtsp.server import RtspServerSession, ServerEvent, Started, Stopped
+from incamera.media.rtsp.transport import Channels, Ports
 
 MAIN_SIZE: Final = (1280, 720, 25)
 SUB_SIZE: Final = (640, 360, 10)
@@ -120,10 +123,10 @@ class SimulatedCameras:
         """The stream under a path."""
         return self._mounts.get(path)
 
-    def make_session(self) -> RtspServerSession:
+    def make_session(self, open_ports: Callable[[], Ports]) -> RtspServerSession:
         """The protocol of a new connection."""
         gatekeeper = Gatekeeper(self._credentials, _REALM, self._scheme) if self._credentials else None
-        return RtspServerSession(self.find_mount, gatekeeper)
+        return RtspServerSession(self.find_mount, gatekeeper, open_ports=open_ports)
 
     def now_s(self) -> float:
         """Monotonic seconds."""
@@ -164,8 +167,9 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, server: SimulatedCameras) -> None:
         self._server = server
-        self._session = server.make_session()
+        self._session = server.make_session(self._open_ports)
         self._transport: asyncio.Transport | None = None
+        self._line: DatagramLine | None = None
         self.mount: SimulatedMount | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -189,16 +193,23 @@ class _Connection(asyncio.Protocol):
         """The client went."""
         self._transport = None
         self._leave()
+        if self._line is not None:
+            self._line.close()
         self._server.closed(self)
 
-    def send(self, data: bytes) -> None:
+    def send(self, where: Channels | Ports, packets: list[bytes], report: bytes | None) -> None:
         """See `Viewer.send`."""
+        if isinstance(where, Ports):
+            if self._line is not None:
+                self._line.send(where, packets, report, self.mount.loss if self.mount is not None else 0.0)
+            return
         if self._transport is None:
             return
         if self._transport.get_write_buffer_size() > _MAX_UNSENT_BYTES:
             self.hang_up()
         else:
-            self._transport.write(data)
+            reports = interleave(where.rtcp, [report]) if report else b""
+            self._transport.write(reports + interleave(where.rtp, packets))
 
     def hang_up(self) -> None:
         """As a camera does that loses its power: without a word."""
@@ -215,6 +226,13 @@ class _Connection(asyncio.Protocol):
                 return
             self.mount = mount
             mount.attach(self, event.channels)
+
+    def _open_ports(self) -> Ports:
+        assert self._transport is not None
+        if self._line is None:
+            local, client = (self._transport.get_extra_info(name)[0] for name in ("sockname", "peername"))
+            self._line = DatagramLine(local, client)
+        return self._line.ports
 
     def _leave(self) -> None:
         mount, self.mount = self.mount, None

@@ -44,7 +44,7 @@ class TrackDatagrams:
     async def open(self, local_host: str) -> Ports:
         """Opens the ports; raises OSError."""
         loop = asyncio.get_running_loop()
-        rtp, rtcp = _bind_pair(local_host)
+        rtp, rtcp = bind_pair(local_host)
         ports = Ports(rtp.getsockname()[1], rtcp.getsockname()[1])
         try:
             self._rtp_end, _ = await loop.create_datagram_endpoint(lambda: _Port(self, self._take_rtp), sock=rtp)
@@ -127,7 +127,7 @@ class _Port(asyncio.DatagramProtocol):
         """What we sent was refused, by a camera that wants no reports; what it sends comes all the same."""
 
 
-def _bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
+def bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
     """Two bound sockets on neighbouring ports, the lower one even; raises OSError."""
     for _ in range(_TRIES):
         with _bind(host, 0) as probe:
