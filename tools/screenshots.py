@@ -144,6 +144,12 @@ def _wall(page: Page) -> None:
     page.wait_for_timeout(1000)
 
 
+def _full_wall(page: Page) -> None:
+    _wall(page)
+    page.get_by_role("button", name=re.compile("Fill the screen|Remplir l’écran")).click()
+    _wall(page)
+
+
 def _camera(page: Page) -> None:
     page.click("a.pic >> nth=0")
     page.wait_for_selector(".lane")
@@ -188,6 +194,7 @@ def _find(pattern: str, text: str) -> str:
 SHOTS = (
     Shot("sign-in", _stay, is_signed_in=False),
     Shot("wall", _wall),
+    Shot("full-wall", _full_wall),
     Shot("camera", _camera),
     Shot("past", _past),
     Shot("add", _open("/add")),

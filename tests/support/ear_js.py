@@ -75,7 +75,11 @@ async ({ seconds, fps }) => {
     await new Promise((resolve) => setTimeout(resolve, 150));
     const endS = context.currentTime;
     ear.getFloatTimeDomainData(samples);
-    const told = context.getOutputTimestamp();
+    // A media element takes account of the loudspeaker's delay by itself, unless its sound is led through here: it then
+    // believes that what is asked of it is heard at once. So its ticks count from where it believes them to be heard.
+    const told = audio.isHeard
+      ? { contextTime: endS, performanceTime: performance.now() }
+      : context.getOutputTimestamp();
     let quietSince = null;
     const first = Math.max(0, samples.length - Math.round(rate * 0.6));
     for (let from = first; from + width <= samples.length; from += step) {

@@ -34,7 +34,8 @@ test("a stuttering line is given the room it needs, up to a second", () => {
 
 test("sound follows the picture by changes nobody hears", () => {
   expect(followRate(1, 0.01)).toBe(1);
-  expect(followRate(1, 0.1)).toBeCloseTo(1.05);
+  expect(followRate(1, 0.04)).toBeCloseTo(1.04);
+  expect(followRate(1, 0.1)).toBeCloseTo(1.06);
   expect(followRate(1, -5)).toBeCloseTo(0.94);
   expect(followRate(2, 0)).toBe(2);
 });

@@ -10,14 +10,15 @@ import { Track } from "./track";
 import type { MediaOrigin } from "./wall-map";
 import type { MediaFrame, Run } from "./wire";
 
-const STEP_MS = 200;
+const STEP_MS = 100;
 const JUMP_BEYOND_S = 0.25;
-const INAUDIBLE_S = 0.03;
+/** Half a picture; corrections below two per cent of speed are not heard. */
+const CLOSE_ENOUGH_S = 0.015;
 
 /** How fast sound should play to meet the picture: `driftS` is the picture's position minus the sound's. */
 export function followRate(pictureRate: number, driftS: number): number {
-  if (Math.abs(driftS) < INAUDIBLE_S) return pictureRate;
-  return pictureRate * (1 + Math.max(-0.06, Math.min(0.06, driftS * 0.5)));
+  if (Math.abs(driftS) < CLOSE_ENOUGH_S) return pictureRate;
+  return pictureRate * (1 + Math.max(-0.06, Math.min(0.06, driftS)));
 }
 
 export class SoundPlayer {
@@ -88,7 +89,7 @@ export class SoundPlayer {
   private step(): void {
     this.steps += 1;
     if (!this.track) return;
-    if (this.steps % 25 === 0) this.track.trim();
+    if (this.steps % 50 === 0) this.track.trim();
     const isPictureMoving = !this.picture.paused && !this.picture.seeking && this.picture.readyState >= 2;
     if (!isPictureMoving || this.picture.playbackRate > 2) {
       this.audio.pause();
