@@ -168,12 +168,13 @@ def viewers_program() -> Path:
 
 
 @contextlib.contextmanager
-def clip_cameras(count: int) -> Iterator[list[str]]:
-    """Addresses of `count` cameras that play the reference clip for ever."""
-    from bench.clip import reference_clip
+def clip_cameras(count: int, profile: str = "steady") -> Iterator[list[str]]:
+    """Addresses of `count` cameras that play the clip of a profile (`bench.clip`) for ever."""
+    from bench.clip import FPS, PROFILES, reference_clip
 
-    clip = reference_clip()
-    with child(*python("bench.cameras", str(clip), str(count)), ready="ready ") as cameras:
+    clip = reference_clip(profile)
+    sound = ("sound",) if PROFILES[profile].has_sound else ()
+    with child(*python("bench.cameras", str(clip), str(count), str(FPS), *sound), ready="ready ") as cameras:
         port = cameras.said.split()[-1]
         yield [f"rtsp://127.0.0.1:{port}/camera{number}" for number in range(count)]
 
@@ -215,7 +216,9 @@ def wait_for_edge(server: Server) -> None:
     server.wait_for("/api/v1/edges", lambda body: any(_is_online(edge) for edge in body["items"]), START_S)
 
 
-def add_camera(server: Server, address: str, *, mode: str, name: str = "Bench", password: str = "") -> str:
+def add_camera(
+    server: Server, address: str, *, mode: str, name: str = "Bench", password: str = "", sound: bool = False
+) -> str:
     """Adds a camera through the API; the id of its channel."""
     login = {"username": "viewer", "password": password} if password else {}
     body = {
@@ -228,10 +231,10 @@ def add_camera(server: Server, address: str, *, mode: str, name: str = "Bench", 
             "placement": "indoor",
             "sees_public_space": False,
             "staff_informed": True,
-            "sound": False,
+            "sound": sound,
         },
         "mode": mode,
-        "sound": False,
+        "sound": sound,
     }
     response = server.owner().post("/api/v1/devices", json=body)
     if response.is_error:
