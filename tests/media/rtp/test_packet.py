@@ -48,3 +48,19 @@ def test_any_bytes_give_a_payload_inside_them_or_an_error(data: bytes) -> None:
     except InvalidRtpPacket:
         return
     assert 12 <= start <= stop <= len(data)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        b"\xbe\xde\x00\x01\x10\xff\x00\x00",  # one-byte elements (RFC 8285 clause 4.2)
+        b"\x10\x00\x00\x02\x01\x03abc\x00\x00\x00",  # two-byte elements (clause 4.3)
+        b"\xab\xac\x00\x03" + b"\xe0\x00\x00\x00\x80\x00\x00\x00\xc0\x01\x00\x00",  # ONVIF replay: NTP time and flags
+        b"\x00\x00\x00\x00",  # an empty one
+    ],
+)
+def test_header_extensions_of_every_kind_are_passed_over(extension: bytes) -> None:
+    plain = a_packet(b"")
+
+    assert parse_packet(bytes([0x90]) + plain[1:] + extension + b"payload").payload == b"payload"
+    assert parse_packet(bytes([0x90]) + plain[1:] + extension).payload == b""

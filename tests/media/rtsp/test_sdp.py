@@ -66,6 +66,49 @@ def test_a_back_channel_is_no_sound_to_receive() -> None:
     assert [track.kind for track in describe_tracks(parse_sdp(sdp))] == ["video"]
 
 
+HABITS = {
+    "ends of lines are CR": b"v=0\rs=x\rm=video 0 RTP/AVP 96\ra=rtpmap:96 H264/90000\ra=control:t1\r",
+    "bytes that are no UTF-8": b"v=0\ns=\xff cam\xe9ra\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=control:t1\n",
+    "blank lines": b"v=0\r\n\r\n\r\nm=video 0 RTP/AVP 96\r\n\r\na=rtpmap:96 H264/90000\r\n\r\na=control:t1\r\n\r\n",
+    "spaces at ends": b"v=0 \r\nm=video 0 RTP/AVP 96 \r\na=rtpmap:96  H264/90000 \r\na=control: t1 \r\n",
+    "negative numbers": (
+        b"v=0\no=- -1 -5 IN IP4 x\nb=AS:-1\nm=video -1 RTP/AVP -2 96\na=rtpmap:96 H264/90000\na=control:t1\n"
+    ),
+    "small letters": b"v=0\nm=VIDEO 0 rtp/avp 96\na=rtpmap:96 h264/90000\na=control:t1\n",
+    "feedback is offered": b"m=video 0 RTP/AVPF 96\na=rtpmap:96 H264/90000\na=rtcp-fb:96 nack pli\na=control:t1\n",
+    "transport is named": b"m=video 554 RTP/AVP/TCP 96\na=rtpmap:96 H264/90000\na=control:t1\n",
+    "map before format, and twice": (
+        b"m=video 0 RTP/AVP 96\na=fmtp:96 x=1\na=rtpmap:96 H264/90000\na=rtpmap:96 H265/90000\na=control:t1\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("sdp", HABITS.values(), ids=HABITS)
+def test_descriptions_with_habits(sdp: bytes) -> None:
+    description = parse_sdp(sdp)
+    [video] = describe_tracks(description)
+
+    assert (video.kind, video.codec, video.payload_type, video.clock_rate) == ("video", "H264", 96, 90_000)
+    assert description.media[video.index].control == "t1"
+
+
+def test_tracks_without_a_control_are_told_apart_from_none() -> None:
+    [media] = parse_sdp(b"m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n").media
+
+    assert media.control is None, "the track is set up by the URL of the stream (RFC 2326 appendix C.1.1)"
+
+
+def test_the_first_of_two_lenses_and_neither_metadata_nor_secret_tracks() -> None:
+    sdp = (
+        b"m=application 0 RTP/AVP 107\na=rtpmap:107 vnd.onvif.metadata/90000\n"
+        b"m=video 0 RTP/SAVP 98\na=rtpmap:98 H264/90000\na=crypto:1 x\n"
+        b"m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\nm=video 0 RTP/AVP 97\na=rtpmap:97 H264/90000\n"
+        b"m=audio 0 RTP/AVP 8\na=inactive\n"
+    )
+
+    assert [(track.index, track.payload_type) for track in describe_tracks(parse_sdp(sdp))] == [(2, 96), (3, 97)]
+
+
 def test_a_payload_type_of_the_standard_needs_no_map() -> None:
     assert describe_tracks(parse_sdp(b"m=audio 0 RTP/AVP 8"))[0].codec == "PCMA"
 

@@ -59,8 +59,8 @@ def _describe(index: int, media: MediaDescription) -> TrackFormat | None:
     rtp_map, payload_type = media.rtp_map, media.payload_type
     if media.kind not in ("video", "audio") or (media.kind == "audio" and media.direction in ("sendonly", "inactive")):
         return None  # `sendonly` sound is a back channel: cameras write directions as the client sees them (ONVIF)
-    if rtp_map is None or payload_type is None or not media.protocol.startswith("RTP/"):
-        return None
+    if rtp_map is None or payload_type is None or not media.protocol.startswith("RTP/AV"):
+        return None  # RTP/SAVP would bring packets under a key that nobody gave us (RFC 3711)
     parameters = media.format_parameters
     return TrackFormat(
         index=index,
