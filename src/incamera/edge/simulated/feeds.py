@@ -33,8 +33,8 @@ _MAX_LAG_S: Final = 5.0
 class Anchor:
     """Where tick 0 of a camera lies: monotonic and wall time of the full second before it was switched on.
 
-    At a full second, so that picture number `n` stands for exactly `n / fps` and the sound's tick at a full second can be
-    held against it.
+    At a full second, so that picture number `n` stands for exactly `n / fps` and the sound's tick at a full second can
+    be held against it.
     """
 
     def __init__(self, clock: Clock) -> None:
