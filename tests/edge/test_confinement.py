@@ -11,6 +11,7 @@ SCRIPT = """
 import json, os, socket, sys
 from pathlib import Path
 from incamera.edge.confinement import Limits, confine, python_paths
+from incamera.edge.sources.datagrams import bind_pair
 own, other = Path(sys.argv[1]), Path(sys.argv[2])
 confinement = confine(
     Limits(open_files=64), readable=python_paths(), writable=(own,), may_connect=True, environment=("PATH",)
@@ -24,6 +25,9 @@ def works(action):
 def listen():
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+def receive_datagrams():
+    for bound in bind_pair("127.0.0.1"):
+        bound.close()
 print(json.dumps({
     "holds": confinement.holds,
     "write own": works(lambda: (own / "a").write_text("x")),
@@ -32,6 +36,7 @@ print(json.dumps({
     "read other": works(lambda: (other / "secret").read_text()),
     "write other": works(lambda: (other / "a").write_text("x")),
     "listen": works(listen),
+    "receive datagrams": works(receive_datagrams),
     "read library": works(lambda: Path(json.__file__).read_text()),
     "environment": sorted(os.environ),
 }))
@@ -58,6 +63,7 @@ def test_only_the_own_folder_can_be_written_and_others_cannot_be_read(tmp_path: 
     assert result["replace own"]
     assert result["delete own"]
     assert result["read library"]
+    assert result["receive datagrams"], "cameras may send over UDP"
     if "landlock_files" not in result["holds"]:
         pytest.skip("this kernel has no Landlock")
     assert not result["read other"]

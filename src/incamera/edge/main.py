@@ -29,7 +29,7 @@ from incamera.edge.server_address import EnrolmentCode, ServerAddress
 from incamera.edge.server_clock import ServerClock
 from incamera.edge.sources.base import Source
 from incamera.edge.sources.dialling import DEFAULT_RANGES, DialRanges
-from incamera.edge.sources.rtsp import rtsp_source
+from incamera.edge.sources.rtsp import TransportMemory, rtsp_source
 from incamera.edge.supervisor import Supervisor
 from incamera.edge.uplink import Uplink, UplinkTiming, UplinkTools
 from incamera.kit.clock import Clock, LateClock, newest_file_at
@@ -167,8 +167,10 @@ class Edge:
         server_clock = ServerClock(clock)
         self._courier = Courier(options.data / "spool", clock, options.spool)
 
+        transports = TransportMemory()
+
         def over_rtsp(where: RtspSource, want_audio: bool) -> Source:
-            return rtsp_source(where, want_audio, clock, options.ranges)
+            return rtsp_source(where, want_audio, clock, options.ranges, transports)
 
         pulling = PullerTools(clock, server_clock, make_source or over_rtsp, self._sounds.open)
         self._supervisor = Supervisor(self._courier, self._pictures, pulling)

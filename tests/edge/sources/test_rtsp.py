@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from incamera.edge.sources.base import SourceFault
-from incamera.edge.sources.rtsp import RtspCamera
+from incamera.edge.sources.datagrams import bind_pair
+from incamera.edge.sources.rtsp import RtspCamera, TransportMemory
 from incamera.kit.clock import SystemClock
+from incamera.media.rtp.rtcp import Goodbye, parse_rtcp
 from incamera.media.rtsp.authentication import Credentials
 from incamera.media.sample import AccessUnit
 from incamera.protocol.messages import CameraFault, RtspSource
@@ -199,6 +201,75 @@ async def test_a_camera_that_plays_nothing_has_stalled() -> None:
         await camera.close()
 
     assert caught.value.fault is CameraFault.STALLED
+
+
+def a_mute_camera(asked: list[str], server_ports: str = "") -> Handler:
+    """It takes any transport and sends nothing."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while request := (await reader.readuntil(b"\r\n\r\n")).decode():
+                lines = dict(line.split(": ", 1) for line in request.split("\r\n")[1:] if line)
+                asked.extend([lines["Transport"]] if "Transport" in lines else [])
+                body = SDP.partition(b"m=audio")[0] if request.startswith("DESCRIBE") else b""
+                head = f"RTSP/1.0 200 OK\r\nCSeq: {lines['CSeq']}\r\nSession: 1\r\nContent-Length: {len(body)}\r\n"
+                transport = f"Transport: {lines['Transport']}{server_ports}\r\n" if "Transport" in lines else ""
+                writer.write(f"{head}{transport}\r\n".encode() + body)
+        writer.close()
+
+    return handle
+
+
+async def test_a_camera_that_stays_mute_is_asked_for_the_other_way_the_next_time() -> None:
+    """Over TCP, over UDP, over TCP again."""
+    asked: list[str] = []
+    memory = TransportMemory()
+    server = await asyncio.start_server(a_mute_camera(asked), "127.0.0.1", 0)
+    async with server:
+        where = RtspSource(url=f"rtsp://127.0.0.1:{server.sockets[0].getsockname()[1]}/x")
+        for _ in range(3):
+            camera = RtspCamera(where, False, SystemClock(), RANGES, memory, stall_timeout_s=0.3)
+            await camera.open()
+            with pytest.raises(SourceFault, match="no picture"):
+                await camera.play(lambda track, unit, arrival_s: None)
+            await camera.close()
+
+    assert [transport.split(";")[0] for transport in asked] == ["RTP/AVP/TCP", "RTP/AVP", "RTP/AVP/TCP"]
+
+
+async def test_over_udp_the_camera_hears_that_we_go() -> None:
+    rtp, rtcp = bind_pair("127.0.0.1")
+    with rtp, rtcp:
+        rtcp.settimeout(5)
+        ports = f";server_port={rtp.getsockname()[1]}-{rtcp.getsockname()[1]}"
+        server = await asyncio.start_server(a_mute_camera([], ports), "127.0.0.1", 0)
+        async with server:
+            where = RtspSource(url=f"rtsp://127.0.0.1:{server.sockets[0].getsockname()[1]}/x")
+            memory = TransportMemory()
+            memory.remember(where.url, over_udp=True)
+            camera = RtspCamera(where, False, SystemClock(), RANGES, memory)
+            await camera.open()
+            await camera.close()
+        said = [await asyncio.to_thread(rtcp.recv, 1000) for _ in range(2)]
+
+    assert [len(parse_rtcp(packet)) for packet in said] == [0, 1], "a greeting, then a good-bye"
+    assert isinstance(parse_rtcp(said[1])[0], Goodbye)
+
+
+async def test_the_way_that_worked_comes_first_when_the_camera_comes_back(simulated_camera: StartSimulated) -> None:
+    cameras = await simulated_camera("garden:udp")
+    where, memory = RtspSource(url=cameras.url("garden", "sub")), TransportMemory()
+    ways = []
+    for _ in range(2):
+        source = RtspCamera(where, False, SystemClock(), RANGES, memory)
+        await source.open()
+        await play_until(source, has_units(2))
+        await source.close()
+        ways.append(memory.take(where.url))
+        memory.remember(where.url, over_udp=ways[-1])
+
+    assert ways == [True, True]
+    assert not memory.take("rtsp://other/")
 
 
 async def test_an_error_of_the_one_who_takes_units_reaches_play(simulated_camera: StartSimulated) -> None:

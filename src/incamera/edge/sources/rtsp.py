@@ -5,8 +5,9 @@
                         ▼                             ▲
                     open(): Described, Playing        └── TrackDatagrams ◄── datagrams of one track
 
-Media comes over the RTSP connection (TCP). A camera that refuses that is asked a second time, for UDP. Everything that
-can go wrong becomes one `CameraFault`; the words for people are the web app's.
+Media comes over the RTSP connection (TCP). A camera that refuses that is asked a second time, for UDP, and one from
+which nothing came is asked for the other the next time. Everything that can go wrong becomes one `CameraFault`; the
+words for people are the web app's.
 """
 
 import asyncio
@@ -38,6 +39,7 @@ OPEN_TIMEOUT_S: Final = 10.0  # for the whole conversation up to PLAY
 STALL_TIMEOUT_S: Final = 12.0  # without one whole picture
 _CHECK_INTERVAL_S: Final = 1.0  # so a stall is noticed within 13 s
 _MAX_REDIRECTIONS: Final = 3
+_MAX_REMEMBERED: Final = 1024
 
 _FAULT_OF_STATUS: Final = {
     401: CameraFault.REFUSED_PASSWORD,
@@ -52,9 +54,36 @@ _FAULT_OF_STATUS: Final = {
 }
 
 
-def rtsp_source(source: RtspSource, want_audio: bool, clock: Clock, allowed_ranges: DialRanges) -> Source:
+class TransportMemory:
+    """Which addresses to ask for UDP first, for as long as this edge runs. All others are asked for TCP first."""
+
+    def __init__(self) -> None:
+        self._over_udp: dict[str, None] = {}
+
+    def take(self, address: str) -> bool:
+        """Whether UDP comes first; forgotten with that, until a session has shown it again."""
+        is_known = address in self._over_udp
+        self._over_udp.pop(address, None)
+        return is_known
+
+    def remember(self, address: str, *, over_udp: bool) -> None:
+        """What to ask for first the next time."""
+        self._over_udp.pop(address, None)
+        if over_udp:
+            self._over_udp[address] = None
+        if len(self._over_udp) > _MAX_REMEMBERED:
+            del self._over_udp[next(iter(self._over_udp))]
+
+
+def rtsp_source(
+    source: RtspSource,
+    want_audio: bool,
+    clock: Clock,
+    allowed_ranges: DialRanges,
+    memory: TransportMemory | None = None,
+) -> Source:
     """The stream at an RTSP address. Without `want_audio` sound is not even asked for: it stays in the camera."""
-    return RtspCamera(source, want_audio, clock, allowed_ranges)
+    return RtspCamera(source, want_audio, clock, allowed_ranges, memory)
 
 
 class RtspCamera:
@@ -66,12 +95,14 @@ class RtspCamera:
         want_audio: bool,
         clock: Clock,
         allowed_ranges: DialRanges,
+        memory: TransportMemory | None = None,
         stall_timeout_s: float = STALL_TIMEOUT_S,
     ) -> None:
         self._source = source
         self._want_audio = want_audio
         self._clock = clock
         self._ranges = allowed_ranges
+        self._memory = memory or TransportMemory()
         self._stall_timeout_s = stall_timeout_s
         self._connection: RtspConnection | None = None
         self._is_patient = False
@@ -107,11 +138,12 @@ class RtspCamera:
     async def _open_over_any_transport(
         self, url: RtspUrl, authenticator: Authenticator | None
     ) -> tuple[TrackInfo, ...]:
+        over_udp = self._memory.take(self._source.url)
         try:
-            return await self._open_at(url, authenticator, over_udp=False)
+            return await self._open_at(url, authenticator, over_udp=over_udp)
         except TransportRefused:
             await self._hang_up(authenticator)
-        return await self._open_at(url, authenticator, over_udp=True)
+        return await self._open_at(url, authenticator, over_udp=not over_udp)
 
     async def _open_at(
         self, url: RtspUrl, authenticator: Authenticator | None, *, over_udp: bool
@@ -164,11 +196,17 @@ class RtspCamera:
         connection = self._connection
         if connection is None:
             raise RuntimeError("play before open")
-        connection.start_delivery(on_unit)
+        is_mute = False
         try:
+            connection.start_delivery(on_unit)
             await self._watch(connection)
+        except SourceFault as fault:
+            is_mute = fault.fault is CameraFault.STALLED and not connection.has_delivered
+            raise
         except RtspError as error:
             raise _fault_of(error) from error
+        finally:
+            self._memory.remember(self._source.url, over_udp=connection.is_over_udp is not is_mute)
 
     async def _watch(self, connection: RtspConnection) -> None:
         """Keeps the session alive until it ends."""
@@ -178,7 +216,8 @@ class RtspCamera:
             await connection.wait_for_end(_CHECK_INTERVAL_S)
             now_s = self._clock.monotonic()
             if now_s - connection.last_picture_s > self._stall_timeout_s:
-                raise SourceFault(CameraFault.STALLED, f"no picture for {self._stall_timeout_s:.0f} s")
+                way = "UDP, perhaps a firewall stops it" if connection.is_over_udp else "the connection"
+                raise SourceFault(CameraFault.STALLED, f"no picture for {self._stall_timeout_s:.0f} s over {way}")
             connection.set_pace(is_patient=self._is_patient)
             if now_s >= keep_alive_at_s:
                 connection.keep_alive()

@@ -14,7 +14,7 @@ from incamera.kit.clock import Clock
 from incamera.media.rtp.errors import InvalidRtpPacket
 from incamera.media.rtp.receiver import RtpReceiver
 from incamera.media.rtp.reception import ReceptionReporter
-from incamera.media.rtp.rtcp import Goodbye, SenderReport, parse_rtcp, render_receiver_report
+from incamera.media.rtp.rtcp import Goodbye, SenderReport, parse_rtcp, render_goodbye, render_receiver_report
 from incamera.media.rtsp.client import DatagramsGranted, Described, Event, Playing, RtspClient, TornDown, TrackSinks
 from incamera.media.rtsp.errors import RtspError
 from incamera.media.rtsp.tracks import TrackFormat, describe_tracks, make_depacketiser
@@ -54,7 +54,7 @@ class RtspConnection(asyncio.Protocol):
         self._early_bytes = 0
         self._reports: dict[int, SenderReport] = {}  # that came before the track's first packet
         self._clock_points: dict[int, tuple[int, ClockPoint]] = {}  # (sender, point) by track
-        self.last_picture_s = clock.monotonic()
+        self.last_picture_s = self._playing_since_s = clock.monotonic()
         self._received_bytes = 0
         self._looked_at = (0, self.last_picture_s)  # what had been received by when
         self._low_water_bytes = 1
@@ -94,6 +94,16 @@ class RtspConnection(asyncio.Protocol):
         """How often the camera wants to hear from us."""
         return self._client.keep_alive_interval_s
 
+    @property
+    def is_over_udp(self) -> bool:
+        """Whether media come in datagrams."""
+        return bool(self._datagrams)
+
+    @property
+    def has_delivered(self) -> bool:
+        """Whether a picture came since the camera said that it plays."""
+        return self.last_picture_s != self._playing_since_s
+
     async def describe(self) -> tuple[TrackFormat, ...]:
         """Waits for the description; raises SourceFault."""
         described = await self._wait_unless_ended(self._described)
@@ -107,7 +117,7 @@ class RtspConnection(asyncio.Protocol):
             sinks = [await self._open_ports(it) for it in sinks]
         self._call_client(lambda: self._client.set_up(sinks))
         await self._wait_unless_ended(self._playing)
-        self.last_picture_s = self._clock.monotonic()
+        self.last_picture_s = self._playing_since_s = self._clock.monotonic()
 
     def clock_point(self, number: int) -> ClockPoint | None:
         """The latest report of the sender that the track has now."""
@@ -163,6 +173,8 @@ class RtspConnection(asyncio.Protocol):
     def report(self) -> None:
         """Tells the camera how its stream arrives."""
         now_s = self._clock.monotonic()
+        if any(receiver.ssrc == self._ssrc for receiver in self._receivers.values()):
+            self._ssrc = secrets.randbits(32)  # the camera took our number: who notices goes (RFC 3550 clause 8.2)
         for number, reporter in self._reporters.items():
             block = reporter.make_block(now_s)
             if block is None:
@@ -188,6 +200,8 @@ class RtspConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         for datagrams in self._datagrams.values():
+            good_bye = render_goodbye(self._ssrc)
+            datagrams.send_rtcp(render_receiver_report(self._ssrc, (), self._name) + good_bye)  # clause 6.6
             datagrams.close()
         for future in (self._described, self._playing, self._torn_down, self._ended):
             if not future.done():
