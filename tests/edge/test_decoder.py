@@ -53,7 +53,7 @@ async def test_hostile_files_harm_only_the_child() -> None:
 
 
 async def test_a_child_that_hangs_is_killed_and_replaced() -> None:
-    pictures = PictureDecoder(SystemClock(), timeout_s=1.0)
+    pictures = PictureDecoder(SystemClock(), timeout_s=3.0)
     await pictures.jpeg(a_picture())
     child = pictures._child
     assert child is not None
