@@ -75,5 +75,6 @@ async def test_picture_and_sound_decode_and_stay_together(
     last_picture, last_heard = picture.frames[max(picture.frames)], heard.frames[max(heard.frames)]
     picture_s = last_picture.decode_time / 90_000
     heard_s = last_heard.decode_time / heard.opened.timescale
-    assert abs(picture_s - heard_s) < 0.4, "both tracks are on one time line"
+    # The last read brought up to 0.2 s of pictures whose sound was still being encoded, or under way.
+    assert abs(picture_s - heard_s) < 0.6, "both tracks are on one time line"
     assert abs((last_picture.wall_us - picture.opened.run_started_us) / 1e6 - picture_s) < 0.2
