@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { followRate } from "./sound";
-import { holdEdge, JitterTarget } from "./live-edge";
+import { holdEdge, JitterTarget, movingEdge, trail } from "./live-edge";
 
 test.each([
   ["on target, plays as it is", 10 - 0.1, { kind: "rate", rate: 1 }],
@@ -38,4 +38,20 @@ test("sound follows the picture by changes nobody hears", () => {
   expect(followRate(1, 0.1)).toBeCloseTo(1.06);
   expect(followRate(1, -5)).toBeCloseTo(0.94);
   expect(followRate(2, 0)).toBe(2);
+});
+
+test("the edge moves on until the next picture is due, and no further", () => {
+  expect(movingEdge(10, 0.1, 0.06)).toBeCloseTo(10.06);
+  expect(movingEdge(10, 0.1, 3)).toBeCloseTo(10.1);
+  expect(movingEdge(10, Number.POSITIVE_INFINITY, 3)).toBeCloseTo(10.25);
+});
+
+test.each([
+  ["25 pictures a second: as close as the line allows", 0.05, 0.04, 0, 0.05],
+  ["ten pictures a second: one in reserve", 0.05, 0.1, 0, 0.15],
+  ["a picture every two seconds is not waited for twice", 0.05, 2, 0, 0.3],
+  ["sound needs longer", 0.05, 0.04, 0.3, 0.3],
+  ["sound that is missing needs nothing", 0.05, 0.04, 4, 0.05],
+])("trailing: %s", (_, jitterS, intervalS, soundS, expected) => {
+  expect(trail(jitterS, intervalS, soundS)).toBeCloseTo(expected);
 });

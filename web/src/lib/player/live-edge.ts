@@ -21,6 +21,29 @@ export function holdEdge(positionS: number, edgeS: number, targetS: number): Cor
   return { kind: "rate", rate: 1 };
 }
 
+/** Pictures further apart than this are rare. */
+const RARE_S = 0.06;
+const LONGEST_INTERVAL_S = 0.25;
+/** Sound that is later than this counts as missing: the picture does not wait for it. */
+const SOUND_MISSING_S = 1.2;
+
+/**
+ * Where the edge is between two pictures, `sinceS` after the newest came: it moves on until the next one is due. Without
+ * that, a camera of ten pictures a second seems to fall back and catch up ten times a second, and so does whoever follows it.
+ */
+export function movingEdge(edgeS: number, intervalS: number, sinceS: number): number {
+  return edgeS + Math.min(intervalS, LONGEST_INTERVAL_S, sinceS);
+}
+
+/**
+ * How far the picture trails. Less than one picture behind, Chromium has none in reserve: it stops the clock for each and
+ * shows them late; where pictures are rare that takes longer than a line that stutters. `soundS`: what sound needs, or 0.
+ */
+export function trail(jitterS: number, intervalS: number, soundS: number): number {
+  const reserveS = intervalS > RARE_S ? Math.min(intervalS, LONGEST_INTERVAL_S) : 0;
+  return Math.max(jitterS + reserveS, soundS > SOUND_MISSING_S ? 0 : soundS);
+}
+
 /**
  * How far to trail: as much as arrivals have been late lately, and not more. A steady local camera settles near 50 ms,
  * a line that stutters gets the room it needs, up to a second.

@@ -9,7 +9,7 @@
  * never waits for sound.
  */
 import { claimDuration, compositionOffset } from "./boxes";
-import { holdEdge, JitterTarget } from "./live-edge";
+import { holdEdge, JitterTarget, movingEdge, trail } from "./live-edge";
 import { type AttachedSource, attachSource, hasMediaSource } from "./media-source";
 import { Track } from "./track";
 import { MediaOrigin, WallMap } from "./wall-map";
@@ -37,6 +37,8 @@ export class LivePlayer {
   private track: Track | null = null;
   private run: Run | null = null;
   private edgeS = Number.NEGATIVE_INFINITY;
+  private edgeArrivedMs = 0;
+  private intervalS = 0;
   private needsSync = true;
   private isStarted = false;
   private isPaused = false;
@@ -71,7 +73,9 @@ export class LivePlayer {
     this.needsSync = false;
     const mediaS = this.origin.secondsAt(run, frame.decodeTime + compositionOffset(frame.chunk));
     this.wall.add(mediaS, frame);
+    this.intervalS = Math.max(0, mediaS - this.edgeS);
     this.edgeS = mediaS;
+    this.edgeArrivedMs = performance.now();
     claimDuration(frame.chunk, run.timescale); // one second, whatever the writer knew when it wrote the chunk
     this.track.append(frame.chunk);
     if (this.isStarted) this.jitter.arrived(mediaS, performance.now() / 1000);
@@ -158,15 +162,15 @@ export class LivePlayer {
   private get targetS(): number {
     const soundEdgeS = this.options.soundEdgeS?.() ?? null;
     const forSound = soundEdgeS === null ? 0 : this.edgeS - soundEdgeS + 0.12;
-    // Sound that is more than a second late is treated as missing: the picture does not wait for it.
-    return Math.max(this.jitter.targetS, forSound > 1.2 ? 0 : forSound);
+    return trail(this.jitter.targetS, this.intervalS, forSound);
   }
 
   private step(): void {
     this.steps += 1;
     if (!this.isStarted || this.isPaused || !this.track) return;
     if (this.steps % 50 === 0) this.track.trim();
-    const correction = holdEdge(this.video.currentTime, this.edgeS, this.targetS);
+    const edgeS = movingEdge(this.edgeS, this.intervalS, (performance.now() - this.edgeArrivedMs) / 1000);
+    const correction = holdEdge(this.video.currentTime, edgeS, this.targetS);
     if (correction.kind === "seek") {
       if (!this.video.seeking) this.seek(correction.toS);
     } else if (this.video.playbackRate !== correction.rate) {
