@@ -172,11 +172,21 @@ export class LivePlayer {
     const edgeS = movingEdge(this.edgeS, this.intervalS, (performance.now() - this.edgeArrivedMs) / 1000);
     const correction = holdEdge(this.video.currentTime, edgeS, this.targetS);
     if (correction.kind === "seek") {
-      if (!this.video.seeking) this.seek(correction.toS);
+      if (this.maySeek()) this.seek(correction.toS);
     } else if (this.video.playbackRate !== correction.rate) {
       this.video.playbackRate = correction.rate;
     }
     if (this.video.paused) this.play();
+  }
+
+  /**
+   * Not while a seek is under way, unless it went where nothing is and nothing will come: a jump after a gap, decided when the
+   * first picture behind the gap had come and was not appended yet, ends just before that picture and would wait for ever.
+   */
+  private maySeek(): boolean {
+    const buffered = this.track?.buffered;
+    if (!buffered?.length || buffered.end(buffered.length - 1) < this.edgeS) return false; // the edge is not appended yet
+    return !this.video.seeking || !isInside(buffered, this.video.currentTime);
   }
 
   /** Never before what is buffered: after a gap the edge minus the delay may lie in the hole. */
@@ -189,4 +199,9 @@ export class LivePlayer {
   private play(): void {
     this.video.play().catch(() => undefined); // a paused or removed element rejects; the next step tries again
   }
+}
+
+function isInside(ranges: TimeRanges, positionS: number): boolean {
+  for (let i = 0; i < ranges.length; i += 1) if (ranges.start(i) <= positionS && positionS < ranges.end(i)) return true;
+  return false;
 }

@@ -285,3 +285,29 @@ test("a camera that went off line is not taken over: the server says how it is",
 
   expect(sockets[0]!.sent.slice(1)).toEqual([{ close: 7 }, { open: "door-main-2" }]);
 });
+
+test("a line that does not open is left for another", async () => {
+  const live = aSocket();
+  live.subscribe("door", "main", () => undefined);
+  await settle();
+  await vi.advanceTimersByTimeAsync(8500);
+  sockets[1]!.accept();
+
+  expect(sockets[0]!.readyState).toBe(3);
+  expect(sockets[1]!.sent).toEqual([{ open: "door-main-2" }]);
+});
+
+test("tickets that do not come are asked for again", async () => {
+  const live = aSocket();
+  const answer = issue;
+  issue = () => new Promise(() => undefined);
+  live.subscribe("door", "main", () => undefined);
+  await settle();
+  sockets[0]!.accept();
+  issue = answer;
+  const answering = setInterval(() => sockets[0]!.say({ type: "pong" }), 3000);
+  await vi.advanceTimersByTimeAsync(9000);
+  clearInterval(answering);
+
+  expect(sockets[0]!.sent.at(-1)).toEqual({ open: "door-main-1" });
+});

@@ -74,6 +74,8 @@ const SILENCE_MS = 4000;
 const ANSWER_MS = 4000;
 const ANSWER_AFTER_SLEEP_MS = 1500;
 const WATCH_MS = 1000;
+/** A line that opens, or tickets that come, later than this do so over a line that was lost meanwhile. */
+const OPENS_WITHIN_MS = 8000;
 const LINGER_MS = 1000;
 /** About ten seconds; a stream with longer GOPs is joined through the server. */
 const MOST_RECENT = 300;
@@ -193,6 +195,9 @@ export class LiveSocket {
       if (this.socket === socket) this.lost();
     };
     this.socket = socket;
+    setTimeout(() => {
+      if (this.socket === socket && socket.readyState !== WebSocket.OPEN) this.abandon();
+    }, OPENS_WITHIN_MS);
   }
 
   private watch(): void {
@@ -268,17 +273,17 @@ export class LiveSocket {
   private async askTickets(channelId: string, entries: Entry[]): Promise<void> {
     for (const entry of entries) entry.ticket = ""; // asked for
     try {
-      const tickets = await this.options.tickets(
-        channelId,
-        entries.map((entry) => entry.stream),
-      );
+      const streams = entries.map((entry) => entry.stream);
+      const tickets = await within(OPENS_WITHIN_MS, this.options.tickets(channelId, streams));
       for (const entry of entries) {
+        if (entry.isOver || entry.handle !== null) continue; // the line was lost and came back while these were under way
         entry.ticket = tickets.find((ticket) => ticket.stream === entry.stream)?.ticket ?? null;
         if (entry.ticket === null) this.refuse(entry, "not_found", "");
         else this.open(entry);
       }
     } catch (error) {
       for (const entry of entries) {
+        if (entry.handle !== null) continue;
         entry.ticket = null;
         if (error instanceof TicketRefused) this.refuse(entry, error.code, error.message);
         else entry.listener({ kind: "waiting" });
@@ -372,6 +377,14 @@ export class LiveSocket {
     entry.isOver = reason !== "server_stopping";
     entry.listener({ kind: "stopped", reason });
   }
+}
+
+/** Rejects when the promise takes longer. */
+function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("it took too long")), ms);
+    promise.finally(() => clearTimeout(timer)).then(resolve, reject);
+  });
 }
 
 function keepRecent(entry: Entry, frame: MediaFrame): void {
