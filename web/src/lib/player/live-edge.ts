@@ -16,14 +16,17 @@ export function holdEdge(positionS: number, edgeS: number, targetS: number): Cor
   if (delay > targetS + SEEK_BEYOND_S || delay < -0.4) return { kind: "seek", toS: edgeS - targetS };
   if (delay > targetS + 0.5) return { kind: "rate", rate: 1.25 };
   if (delay > targetS + 0.06) return { kind: "rate", rate: 1.08 };
+  if (delay > targetS + 0.015) return { kind: "rate", rate: 1.03 };
   if (delay < targetS * 0.3) return { kind: "rate", rate: 0.75 };
   if (delay < targetS - 0.03) return { kind: "rate", rate: 0.95 };
+  if (delay < targetS - 0.012) return { kind: "rate", rate: 0.98 };
   return { kind: "rate", rate: 1 };
 }
 
 /** Pictures further apart than this are rare. */
 const RARE_S = 0.06;
 const LONGEST_INTERVAL_S = 0.25;
+const RESERVE_MARGIN_S = 0.04;
 /** Sound that is later than this counts as missing: the picture does not wait for it. */
 const SOUND_MISSING_S = 1.2;
 
@@ -40,7 +43,7 @@ export function movingEdge(edgeS: number, intervalS: number, sinceS: number): nu
  * shows them late; where pictures are rare that takes longer than a line that stutters. `soundS`: what sound needs, or 0.
  */
 export function trail(jitterS: number, intervalS: number, soundS: number): number {
-  const reserveS = intervalS > RARE_S ? Math.min(intervalS, LONGEST_INTERVAL_S) : 0;
+  const reserveS = intervalS > RARE_S ? Math.min(intervalS, LONGEST_INTERVAL_S) + RESERVE_MARGIN_S : 0;
   return Math.max(jitterS + reserveS, soundS > SOUND_MISSING_S ? 0 : soundS);
 }
 
@@ -52,7 +55,7 @@ export class JitterTarget {
   private readonly lateness: number[] = [];
 
   constructor(
-    private readonly leastS: number = 0.05,
+    private readonly leastS: number = 0.04,
     private readonly samples: number = 250,
   ) {}
 
