@@ -22,10 +22,10 @@ async def test_the_owner_reads_one_log_of_live_and_past(server: Household) -> No
         device = await add(owner)
         channel, now = UUID(device["channels"][0]["id"]), server.clock.now()
         live = [
-            LoggedViewing(new_id(), max_, channel, now - timedelta(minutes=5), now - timedelta(seconds=20)),
-            LoggedViewing(new_id(), new_id(), channel, now - timedelta(hours=3), now - timedelta(hours=2)),
+            LoggedViewing(new_id(), max_, channel, now - timedelta(minutes=5), now - timedelta(seconds=20), True),
+            LoggedViewing(new_id(), new_id(), channel, now - timedelta(hours=3), now - timedelta(hours=2), False),
         ]
-        past = [LoggedViewing(new_id(), zoe, channel, now - timedelta(hours=1), now - timedelta(minutes=30))]
+        past = [LoggedViewing(new_id(), zoe, channel, now - timedelta(hours=1), now - timedelta(seconds=5), False)]
         for kind, lines in (("live", live), ("playback", past)):
 
             async def read(
@@ -51,7 +51,7 @@ async def test_the_owner_reads_one_log_of_live_and_past(server: Household) -> No
         ("live", None, False),  # an account that is gone
     ]
     assert log[0]["ended_at"] is None, "still looking"
-    assert log[1]["ended_at"] is not None
+    assert log[1]["ended_at"] is not None, "five seconds ago, and the log knows"
     assert pages == [[line] for line in log]
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_cursor")
 

@@ -9,18 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.camera import PASSWORD, read_counters, running_camera
 from tests.support.postgres import postgres_database
+from tests.support.replay import assert_gapless, holes, replay, timeline, timeline_path
 from tests.support.server import OWNER_EMAIL, OWNER_PASSWORD, Server, running_server
-from tests.support.viewer import Part, Picture, looking_back, watching
+from tests.support.viewer import looking_back, watching
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +129,7 @@ async def test_picture_stops_when_its_session_ends(server: Server, channel_id: s
 
 
 async def test_recording_can_be_played_again(server: Server, channel_id: str, tmp_path: Path) -> None:
-    numbers, parts = await _replay(server, channel_id, wanted=50)
+    numbers, parts = await replay(server, channel_id, wanted=50)
     assert_gapless(numbers)
     assert _probe(parts[0].media, tmp_path)["codec_name"] == "h264"
 
@@ -147,31 +146,31 @@ async def test_scrubbing_shows_one_picture(server: Server, channel_id: str) -> N
 
 
 def test_timeline_knows_what_was_recorded(server: Server, channel_id: str) -> None:
-    timeline = _timeline(server, channel_id)
-    assert timeline["runs"]
-    assert timeline["oldest_us"] < timeline["newest_us"] <= timeline["now_us"] + 2_000_000
+    shown = timeline(server, channel_id)
+    assert shown["runs"]
+    assert shown["oldest_us"] < shown["newest_us"] <= shown["now_us"] + 2_000_000
 
 
 async def test_nothing_is_lost_when_the_server_is_killed(server: Server, channel_id: str) -> None:
     """Kill -9 while recording: the edge goes on, and what it could not send comes in afterwards, whole."""
-    before = _timeline(server, channel_id)["newest_us"]
+    before = timeline(server, channel_id)["newest_us"]
     server.kill()
     await asyncio.sleep(3)  # the camera goes on, and so does its edge
     server.start()
     server.sign_in_again()
 
     server.wait_for(
-        _timeline_path(channel_id),
-        lambda shown: shown["newest_us"] and shown["newest_us"] > before + 8_000_000 and not _holes(shown, before),
+        timeline_path(channel_id),
+        lambda shown: shown["newest_us"] and shown["newest_us"] > before + 8_000_000 and not holes(shown, before),
         timeout_s=60,
     )
-    numbers, _ = await _replay(server, channel_id, wanted=190, from_us=before - 2_000_000)
+    numbers, _ = await replay(server, channel_id, wanted=190, from_us=before - 2_000_000)
     assert_gapless(numbers)
 
 
 def test_killed_edge_comes_back_and_the_timeline_tells(server: Server, channel_id: str) -> None:
     """Killed twice, because after one kill it is back before the two seconds that count as a gap."""
-    before = _timeline(server, channel_id)["newest_us"]
+    before = timeline(server, channel_id)["newest_us"]
     first = _edge_pid(server)
     os.kill(first, signal.SIGKILL)
     while (second := _edge_pid(server)) == first:
@@ -179,11 +178,11 @@ def test_killed_edge_comes_back_and_the_timeline_tells(server: Server, channel_i
     os.kill(second, signal.SIGKILL)
 
     shown = server.wait_for(
-        _timeline_path(channel_id),
-        lambda shown: shown["newest_us"] > before + 5_000_000 and _holes(shown, before),
+        timeline_path(channel_id),
+        lambda shown: shown["newest_us"] > before + 5_000_000 and holes(shown, before),
         timeout_s=40,
     )
-    hole = _holes(shown, before)[0]
+    hole = holes(shown, before)[0]
     assert hole["cause"] in ("edge_restarted", "line_lost")
     assert hole["to_us"] - hole["from_us"] > 2_000_000
 
@@ -234,9 +233,9 @@ async def test_line_works_on_postgresql(camera: str, tmp_path: Path) -> None:
         server.wait_for(f"/api/v1/devices/{device['id']}", lambda shown: shown["state"]["code"] == "online")
         async with watching(server, channel_id, "main") as (viewer, handles):
             await viewer.until(lambda: handles["main"] in viewer.streams and viewer.streams[handles["main"]].pictures)
-        begin = _timeline(server, channel_id)["oldest_us"]
-        server.wait_for(_timeline_path(channel_id), lambda shown: shown["newest_us"] > begin + 3_000_000)
-        numbers, _ = await _replay(server, channel_id, wanted=50)
+        begin = timeline(server, channel_id)["oldest_us"]
+        server.wait_for(timeline_path(channel_id), lambda shown: shown["newest_us"] > begin + 3_000_000)
+        numbers, _ = await replay(server, channel_id, wanted=50)
         assert_gapless(numbers)
 
 
@@ -245,48 +244,6 @@ def test_log_holds_nothing_personal(server: Server) -> None:
     assert len(text) > 1000
     for secret in (OWNER_EMAIL, OWNER_PASSWORD, PASSWORD, "Garden", "127.0.0.1", "rtsp://"):
         assert secret not in text, f"{secret!r} is in the log"
-
-
-def assert_gapless(numbers: list[int]) -> None:
-    """Every picture the camera drew, once, in order."""
-    missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
-    assert not missing, f"{len(missing)} pictures are missing, from {missing[0]} on"
-    assert numbers == sorted(set(numbers)), "a picture came twice, or too late"
-
-
-async def _replay(
-    server: Server, channel_id: str, *, wanted: int, from_us: int | None = None
-) -> tuple[list[int], list[Part]]:
-    """The counters of at least `wanted` recorded pictures, and the parts they came in."""
-    async with looking_back(server, channel_id, "main") as (viewer, opened):
-        main, start = opened["handles"]["main"], from_us or opened["from_us"]
-        await viewer.say(play={"handle": opened["handle"], "at_us": start, "speed": 4, "request": 1})
-
-        def count() -> int:
-            return len(viewer.streams[main].pictures) if main in viewer.streams else 0
-
-        while count() < wanted:
-            message = await viewer.receive()
-            assert not isinstance(message, dict) or message["type"] not in ("error", "end"), (message, count())
-            if isinstance(message, Picture):
-                await viewer.say(position={"handle": opened["handle"], "at_us": message.wall_us})
-        parts = viewer.streams[main].parts
-    return [number for part in parts if part.pictures for number in read_counters(part.media)], parts
-
-
-def _timeline_path(channel_id: str) -> str:
-    now = datetime.now(UTC)
-    begin, end = (now - timedelta(minutes=10)).isoformat(), (now + timedelta(minutes=10)).isoformat()
-    return f"/api/v1/channels/{channel_id}/timeline?" + urlencode({"from": begin, "to": end, "resolution_s": 1})
-
-
-def _timeline(server: Server, channel_id: str) -> dict[str, Any]:
-    shown: dict[str, Any] = server.wait_for(_timeline_path(channel_id), lambda answer: answer["newest_us"])
-    return shown
-
-
-def _holes(timeline: dict[str, Any], since_us: int) -> list[dict[str, Any]]:
-    return [gap for gap in timeline["gaps"] if gap["to_us"] > since_us]
 
 
 def _probe(media: bytes, folder: Path) -> dict[str, Any]:

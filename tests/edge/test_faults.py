@@ -181,6 +181,23 @@ async def test_the_server_hears_how_much_is_waiting(edge: RunningEdge, server: U
     assert server.said(SpoolStatus)[-1].limit_bytes == MIB
 
 
+@pytest.mark.slow
+async def test_the_server_hears_when_all_has_come_in(edge: RunningEdge, server: UplinkServer, camera: Camera) -> None:
+    """Also when it was little beside the size of the spool."""
+    camera.padding_bytes = 30_000  # 1.5 MB/s
+    await record(edge, server)
+    await server.stop()
+    await asyncio.sleep(2)
+    server.acknowledges = False
+    await server.start()
+    await server.until(lambda: server.said(SpoolStatus) and server.said(SpoolStatus)[-1].waiting_bytes > MIB)
+
+    server.acknowledges = True
+    for span in server.spans_of():
+        server.say(Ack(span_id=span.opened.span_id, sequence=span.next_sequence - 1))
+    await server.until(lambda: server.said(SpoolStatus)[-1].waiting_bytes < MIB, timeout_s=15)
+
+
 async def test_a_torn_record_at_the_end_of_a_spool_file_is_left_out(edge: RunningEdge, server: UplinkServer) -> None:
     await record(edge, server)
     await server.stop()

@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.camera import PASSWORD, running_camera
-from tests.support.replay import replay, timeline
+from tests.support.replay import assert_gapless, replay, timeline_path
 from tests.support.server import Server, running_server
 from tests.support.tun_line import NEAR, Places, two_places
 
-_BACK_S = 90.0
+PICTURES_PER_S = 25
+_BACK_S = 60.0
+_UNDER_WAY_BYTES = 1024 * 1024
 PRIVACY_CARD = {"purpose": "To see the garden", "placement": "outdoor", "sees_public_space": False, "sound": False}
 
 
@@ -80,20 +82,31 @@ class DistantHouse:
         return await asyncio.to_thread(self.server.wait_for, path, accept, timeout_s)
 
     async def is_back(self) -> None:
-        """The edge is on line, and nothing waits there any more."""
+        """The edge is on line, and no more waits there than what is under way."""
 
-        def nothing_waits(body: Any) -> bool:
-            return any(edge["online"] and edge["backlog_bytes"] == 0 for edge in body["items"])
+        def little_waits(body: Any) -> bool:
+            return any(edge["online"] and (edge["backlog_bytes"] or 0) < _UNDER_WAY_BYTES for edge in body["items"])
 
-        await asyncio.sleep(6)  # an edge tells every five seconds how much waits
-        await self.until("/api/v1/edges", nothing_waits)
+        await self.until("/api/v1/edges", little_waits)
 
-    async def recorded_since(self, began_us: int) -> list[int]:
-        """The numbers in all pictures that were recorded from `began_us` until about now."""
-        newest = timeline(self.server, self.channel_id)["newest_us"]
-        wanted = int((newest - began_us) / 1e6 * 25 * 0.9)
-        numbers, _ = await replay(self.server, self.channel_id, wanted=wanted, from_us=began_us)
-        return numbers
+    async def whole_recording_since(self, began_us: int) -> list[int]:
+        """The numbers in the pictures recorded from `began_us` to now, as soon as none is missing.
+
+        Fails when that does not happen: what was spooled takes a while to come in, but it comes.
+        """
+        upto_us, deadline = self.now_us(), time.monotonic() + _BACK_S / 2
+        await self.until(timeline_path(self.channel_id), lambda shown: (shown["newest_us"] or 0) > upto_us)
+        wanted = int((upto_us - began_us) / 1e6 * PICTURES_PER_S)
+        while True:
+            try:
+                numbers, _ = await replay(self.server, self.channel_id, wanted=wanted, from_us=began_us)
+                assert_gapless(numbers)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return numbers
+            await asyncio.sleep(1)
 
     def viewer_line(self) -> socket.socket:
         """A connection to the server from the far end, for a viewer there."""

@@ -19,10 +19,10 @@ PASSWORD = "garden gate 4711"
 
 
 @contextlib.contextmanager
-def running_camera(*cameras: str, port: int = 0) -> Iterator[str]:
-    """Cameras such as `garden:steady`, with digest authentication; yields their base address `rtsp://127.0.0.1:PORT`."""
+def running_camera(*cameras: str, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
+    """Cameras such as `garden:steady`, with digest authentication; yields their base address `rtsp://HOST:PORT`."""
     arguments = [part for camera in cameras for part in ("--camera", camera)]
-    arguments += ["--port", str(port), "--password", f"viewer:{PASSWORD}"]
+    arguments += ["--host", host, "--port", str(port), "--password", f"viewer:{PASSWORD}"]
     command = [sys.executable, "-m", "incamera.edge.simulated", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:

@@ -115,11 +115,14 @@ class Server:
     def client(self) -> httpx2.Client:
         """Nobody yet: keeps cookies, like a browser on localhost also Secure ones."""
         jar = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "wss", "http")))
-        own_ca = self.data / "tls" / "ca.crt"
-        trust = ssl.create_default_context(cafile=str(own_ca)) if own_ca.exists() else True
-        client = httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0, verify=trust)
+        client = httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0, verify=self.trust() or True)
         self._clients.append(client)
         return client
+
+    def trust(self) -> ssl.SSLContext | None:
+        """Believes this server's own certificate authority; None where it has none."""
+        own_ca = self.data / "tls" / "ca.crt"
+        return ssl.create_default_context(cafile=str(own_ca)) if own_ca.exists() else None
 
     def sign_in_again(self) -> None:
         """After the owner's session was ended."""

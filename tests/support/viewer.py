@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -56,8 +57,8 @@ class Stream:
 class Viewer:
     """One media socket. `streams` fills while `receive` or `until` runs."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
+    def __init__(self, connection: ClientConnection) -> None:
+        self._socket = connection
         self.messages: list[dict[str, Any]] = []
         self.streams: dict[int, Stream] = {}
         self.first_picture_s: float | None = None
@@ -82,6 +83,10 @@ class Viewer:
         wanted = {"type": kind, **members}.items()
         return next((message for message in self.messages if wanted <= message.items()), None)
 
+    def vanish(self) -> None:
+        """Goes without a good-bye."""
+        self._socket.transport.abort()
+
     def _text(self, message: dict[str, Any]) -> dict[str, Any]:
         self.messages.append(message)
         if message.get("type") == "run":
@@ -99,12 +104,15 @@ class Viewer:
 
 
 @asynccontextmanager
-async def open_viewer(server: Server, path: str) -> AsyncIterator[Viewer]:
-    """A socket such as `/media/live`, from the server's own page."""
+async def open_viewer(server: Server, path: str, line: socket.socket | None = None) -> AsyncIterator[Viewer]:
+    """A socket such as `/media/live`, from the server's own page; over `line`, if that is connected already."""
     url = server.url.replace("http", "ws", 1) + path
     # Without a bound on its queue: with one, closing waits ten seconds behind the pictures nobody read.
-    async with websockets.connect(url, origin=server.url, max_size=None, max_queue=None) as socket:  # type: ignore[arg-type]
-        yield Viewer(socket)
+    given: dict[str, Any] = {"sock": line} if line is not None else {}
+    if server.url.startswith("https"):
+        given["ssl"] = server.trust()
+    async with websockets.connect(url, origin=server.url, max_size=None, max_queue=None, **given) as opened:  # type: ignore[arg-type]
+        yield Viewer(opened)
 
 
 def get_tickets(server: Server, channel_id: str, purpose: str, *streams: str) -> list[str]:
@@ -117,9 +125,11 @@ def get_tickets(server: Server, channel_id: str, purpose: str, *streams: str) ->
 
 
 @asynccontextmanager
-async def watching(server: Server, channel_id: str, *streams: str) -> AsyncIterator[tuple[Viewer, dict[str, int]]]:
+async def watching(
+    server: Server, channel_id: str, *streams: str, line: socket.socket | None = None
+) -> AsyncIterator[tuple[Viewer, dict[str, int]]]:
     """A live viewer of these streams, and their handles."""
-    async with open_viewer(server, "/media/live") as viewer:
+    async with open_viewer(server, "/media/live", line) as viewer:
         for ticket in get_tickets(server, channel_id, "live", *streams):
             await viewer.say(open=ticket)
         await viewer.until(lambda: sum(message["type"] == "opened" for message in viewer.messages) == len(streams))

@@ -5,8 +5,8 @@ Both lie above this package, so `app.py` hands their logs over as `ViewingSource
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,9 +18,6 @@ from incamera.devices.model import Viewing
 from incamera.kit.clock import Clock
 from incamera.privacy import open_session
 from incamera.storage.database import Database
-
-_STILL_LOOKING: Final = timedelta(seconds=75)  # the logs note every half minute that somebody still looks
-
 
 Place = tuple[datetime, UUID]  # of a line among all: when it began, and its id
 
@@ -34,6 +31,7 @@ class LoggedViewing:
     channel_id: UUID
     started_at: datetime
     last_seen_at: datetime
+    is_going_on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,6 @@ class ViewingLogs:
     async def _read(
         self, source: ViewingSource, channel_ids: Sequence[UUID], limit: int, before: Place | None
     ) -> list[Viewing]:
-        now = self._clock.now()
         async with open_session(self._database, source.activity, writes=False) as db:
             lines = await source.read(db, channel_ids, limit, before)
         return [
@@ -94,7 +91,7 @@ class ViewingLogs:
                 account_id=line.account_id,
                 kind=source.kind,
                 started_at=line.started_at,
-                ended_at=None if now - line.last_seen_at < _STILL_LOOKING else line.last_seen_at,
+                ended_at=None if line.is_going_on else line.last_seen_at,
             )
             for line in lines
         ]

@@ -62,6 +62,7 @@ _HOUSEKEEPING_S: Final = 0.5
 _SPILL_AFTER_S: Final = 3.0  # without line: what a kill of this process may cost
 _SPILL_AFTER_CONNECTED_S: Final = 20.0
 _STATUS_EVERY_S: Final = 5.0
+_UNDER_WAY_BYTES: Final = 256 * 1024  # about a second of a camera, unacknowledged: that much always is
 _SAY_AGAIN_S: Final = 60.0
 
 
@@ -557,7 +558,7 @@ class Courier:
         said_at_s, said_bytes = self._last_status
         now_s, waiting = self._clock.monotonic(), self.waiting_bytes
         limit = self._limits.disk_bytes
-        if now_s - said_at_s < _STATUS_EVERY_S or (said_bytes >= 0 and abs(waiting - said_bytes) * 20 <= limit):
+        if now_s - said_at_s < _STATUS_EVERY_S or not _is_news(waiting, said_bytes, limit):
             return
         self._last_status = (now_s, waiting)
         self._link.send_text(render_message(SpoolStatus(waiting_bytes=waiting, limit_bytes=limit)))
@@ -569,6 +570,14 @@ class Courier:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_news(waiting: int, said: int, limit: int) -> bool:
+    """Whether a person would call it another amount: so that what was brought in does not stay on show as waiting."""
+    if said < 0 or abs(waiting - said) * 20 > limit:
+        return True
+    less, more = sorted((max(waiting, _UNDER_WAY_BYTES), max(said, _UNDER_WAY_BYTES)))
+    return more > 2 * less
 
 
 def _has_to_send(parcel: Parcel) -> bool:

@@ -23,12 +23,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from incamera.edge.errors import CertificateUnknown, EdgeError, NotAnIncameraServer, ServerUnreachable
 from incamera.edge.server_address import UPLINK_TARGET, ServerAddress
+from incamera.kit.transports import count_unsent
 from incamera.protocol import websocket
 from incamera.protocol.messages import MAX_MESSAGE_BYTES
 from incamera.protocol.websocket import Binary, Close, FrameReader, Ping, Text, UpgradeFailed, WebSocketViolation
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _HIGH_WATER_BYTES: Final = 128 * 1024
+_LOW_WATER_BYTES: Final = 16 * 1024
 _NOT_SENT_LOW_WATER_BYTES: Final = 32 * 1024  # else the kernel hides megabytes, that is seconds, of media
 _NOTHING_UNDER_WAY_BYTES: Final = 16 * 1024
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
@@ -66,7 +68,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._events: LinkEvents | None = None
         self._early: list[Text] = []
-        self._paused_at: float | None = None
+        self._count_unsent: Callable[[], int] = lambda: 0
+        self._full_since_s: float | None = None
         self._close: Close | None = None
         self.server_key_sha256 = b""  # empty without TLS
         self.last_received_s = monotonic()
@@ -76,6 +79,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
         self._transport = transport
+        self._count_unsent = count_unsent(transport)
         transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES, low=0)
         connection = transport.get_extra_info("socket")
         if connection is not None:
@@ -85,16 +89,17 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.last_received_s = self._monotonic()
+        self._look_at_line()  # acknowledgements come all the time
         if not self._upgraded.done():
             data = self._receive_head(data)
         if data:
             self._receive_frames(data)
 
     def pause_writing(self) -> None:
-        self._paused_at = self._monotonic()
+        self._look_at_line()
 
     def resume_writing(self) -> None:
-        self._paused_at = None
+        self._look_at_line()
         if self._events is not None:
             self._events.on_drained()
 
@@ -139,17 +144,19 @@ class Link(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether all that was written has reached the other machine, but for a little."""
-        if self._transport is None or self._transport.get_write_buffer_size():
+        if self._transport is None or self._count_unsent():
             return False
         return self._bytes_in_kernel() < _NOTHING_UNDER_WAY_BYTES
 
     @property
     def waiting_bytes(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        """Written, and not yet taken by the kernel."""
+        return self._count_unsent()
 
     def stalled_s(self) -> float:
         """For how long writing has had to wait; 0 while the line takes all we give it."""
-        return 0.0 if self._paused_at is None else self._monotonic() - self._paused_at
+        self._look_at_line()
+        return 0.0 if self._full_since_s is None else self._monotonic() - self._full_since_s
 
     def close(self, code: int = websocket.NORMAL, reason: str = "") -> None:
         """Says good-bye and hangs up once all is written."""
@@ -163,6 +170,14 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     # --- inside ---
+
+    def _look_at_line(self) -> None:
+        """Full from more than a little waiting until next to nothing does."""
+        waiting = self._count_unsent()
+        if waiting <= _LOW_WATER_BYTES:
+            self._full_since_s = None
+        elif waiting > _HIGH_WATER_BYTES and self._full_since_s is None:
+            self._full_since_s = self._monotonic()
 
     def _bytes_in_kernel(self) -> int:
         """Written and not yet acknowledged by the other machine's kernel (SIOCOUTQ, tcp(7)); 0 where unknown."""

@@ -96,13 +96,22 @@ class ViewingLog:
     ) -> Sequence[LoggedViewing]:
         """The latest viewings of these channels, newest first: a `devices.ViewingSource`, which asks the door."""
         rows = await repository.latest(db, channel_ids, limit, before)
-        return [LoggedViewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at) for row in rows]
+        return [
+            LoggedViewing(
+                row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at, self._is_going_on(row.id)
+            )
+            for row in rows
+        ]
 
     @activity(ACTIVITY)
     async def erase(self, channel_ids: Sequence[UUID]) -> None:
         """The device is gone for good, and with it who watched it."""
         async with open_session(self._database, ACTIVITY) as db:
             await repository.erase(db, channel_ids)
+
+    def _is_going_on(self, viewing_id: UUID) -> bool:
+        """Until its end is written: what a reader was told once stays true."""
+        return viewing_id in self._going_on or viewing_id in self._ended
 
     # --- inside -----------------------------------------------------------------------------------------------------
 

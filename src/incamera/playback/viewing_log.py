@@ -79,4 +79,8 @@ class PlaybackLog:
     ) -> list[LoggedViewing]:
         """The latest viewings of these channels. The caller has asked the door whether this person may know."""
         rows = await repository.latest(db, channel_ids, limit, before)
-        return [LoggedViewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at) for row in rows]
+        going_on = self._going_on | self._ended  # until its end is written
+        return [
+            LoggedViewing(row.id, row.account_id, row.channel_id, row.started_at, row.last_seen_at, row.id in going_on)
+            for row in rows
+        ]

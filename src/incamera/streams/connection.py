@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 import msgspec
 import structlog
 
+from incamera.kit.transports import count_unsent
 from incamera.protocol import websocket
 
 log = structlog.get_logger(__name__)
@@ -86,6 +87,7 @@ class WebSocketConnection(asyncio.Protocol):
         self.request = request
         self.is_open = True  # whether writing still makes sense; no property, it is asked once per viewer and picture
         self._transport = transport
+        self.count_unsent = count_unsent(transport)
         self._on_lost = on_lost
         self._handler: SocketHandler
         self._reader: websocket.FrameReader
@@ -109,7 +111,7 @@ class WebSocketConnection(asyncio.Protocol):
     @property
     def unsent_bytes(self) -> int:
         """What was written and has not reached the kernel yet."""
-        return 0 if self._is_lost else self._transport.get_write_buffer_size()
+        return 0 if self._is_lost else self.count_unsent()
 
     def write(self, frame: bytes) -> None:
         """Sends one ready-made WebSocket frame. Does nothing once the connection is closing."""

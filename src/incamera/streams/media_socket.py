@@ -37,7 +37,7 @@ class MediaSocket(SocketHandler):
     def __init__(self, connection: WebSocketConnection) -> None:
         super().__init__(connection)
         self._transport = connection.transport
-        self._write, self._count_unsent = self._transport.write, self._transport.get_write_buffer_size
+        self._write, self._count_unsent = self._transport.write, connection.count_unsent
         self._lag = LagMeter()
 
     # --- to override ------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class MediaSocket(SocketHandler):
     def send_burst(self, frames: Sequence[bytes]) -> None:
         """Sends the GOP so far to one who joins. It does not count as lag, however slow the line."""
         if self.connection.is_open:
-            self._lag.exempt(self._transport.get_write_buffer_size(), sum(map(len, frames)))
+            self._lag.exempt(self._count_unsent(), sum(map(len, frames)))
             self._transport.writelines(frames)
 
     # --- SocketHandler ----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         cameras = [SimulatedCamera.parse(text) for text in options.camera] or list(DEMO_CAMERAS)
         cameras = [replace(camera, has_counter=not options.no_counter) for camera in cameras]
-        asyncio.run(_serve(options.port, cameras, options.password))
+        asyncio.run(_serve(options.host, options.port, cameras, options.password))
     except IncameraError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m incamera.edge.simulated", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="where to listen on 127.0.0.1; 0: any free port")
+    parser.add_argument("--port", type=int, default=0, help="where to listen; 0: any free port")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; this machine only by default")
     parser.add_argument(
         "--camera",
         action="append",
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _serve(port: int, cameras: Sequence[SimulatedCamera], password: str | None) -> None:
+async def _serve(host: str, port: int, cameras: Sequence[SimulatedCamera], password: str | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -53,7 +54,7 @@ async def _serve(port: int, cameras: Sequence[SimulatedCamera], password: str | 
     if password:
         username, _, secret = password.partition(":")
         credentials = Credentials(username, secret)
-    async with SimulatedCameras(port, cameras, credentials=credentials) as served:
+    async with SimulatedCameras(port, cameras, host, credentials) as served:
         for url in served.urls:
             print(f"ready {url}", flush=True)  # noqa: T201
         await stop.wait()
