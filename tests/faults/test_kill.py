@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.shim import Action, Operation
-from tests.faults.steps import Break, Stepper, a_stepper, every_step
+from tests.faults.steps import Break, Stepper, a_stepper, every_step, sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # thousands of processes: a busy machine takes its time
 
@@ -28,7 +28,7 @@ def test_recording_killed_at_every_step_loses_nothing_it_acknowledged(recording:
 
 
 def test_recording_killed_within_every_write_loses_nothing_it_acknowledged(recording: Stepper) -> None:
-    found = every_step(recording, Action.TEAR_AND_KILL, operations=(Operation.WRITE,), stride=2)
+    found = every_step(recording, Action.TEAR_AND_KILL, operations=(Operation.WRITE,))
 
     assert {outcome.signal for outcome in found} == {signal.SIGKILL}
     print(f"recording: killed within {len(found)} writes")
@@ -48,7 +48,7 @@ def test_retention_killed_at_every_step_brings_no_key_back(retention: Stepper) -
 
 
 def test_retention_killed_within_every_write_brings_no_key_back(retention: Stepper) -> None:
-    found = every_step(retention, Action.TEAR_AND_KILL, operations=(Operation.WRITE,), stride=2)
+    found = every_step(retention, Action.TEAR_AND_KILL, operations=(Operation.WRITE,))
 
     print(f"retention: killed within {len(found)} writes")
 
@@ -75,7 +75,7 @@ def test_backup_killed_at_every_step_is_whole_or_none(tmp_path: Path) -> None:
 
 def test_backup_that_the_disk_refuses_leaves_the_older_one_and_no_plain_copy(tmp_path: Path) -> None:
     with a_stepper("backup_scenario", tmp_path) as stepper:
-        for step in range(1, 200):
+        for step in sample(range(1, 200)):
             outcome = stepper.run(Break(Action.FAIL, step, errno.ENOSPC))
             if not outcome.hits:
                 break
