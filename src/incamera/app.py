@@ -54,7 +54,7 @@ from incamera.devices import processing as devices_processing
 from incamera.devices.model import render_keep
 from incamera.kit.clock import Clock, LateClock, newest_file_at
 from incamera.kit.events import EventBus
-from incamera.kit.memory import keep_memory_private, settle_memory
+from incamera.kit.memory import give_back_memory, keep_memory_private, settle_memory
 from incamera.live import LIVE_PATH, LiveService
 from incamera.live import endpoints as live_endpoints
 from incamera.live import processing as live_processing
@@ -116,6 +116,7 @@ declare_log_events(
 Say = Callable[[str], None]
 WEB_FOLDER: Final = Path(__file__).parent / "_web"
 HUB_CARE_S: Final = 10.0
+MEMORY_CARE_S: Final = 60.0
 
 # What is served outside ASGI: path and purpose, for the description of the API.
 SOCKETS: Final = {
@@ -511,12 +512,18 @@ def work_of(core: Core, features: Features) -> dict[str, Callable[[], Any]]:
             await core.clock.sleep(HUB_CARE_S)
             core.hub.drop_stale()
 
+    async def care_for_memory() -> None:
+        while True:
+            await core.clock.sleep(MEMORY_CARE_S)
+            await asyncio.to_thread(give_back_memory)
+
     return {
         "live": features.live.run,
         "playback": features.playback.run,
         "covers": features.devices.covers.run,
         "jobs": core.jobs.run,
         "hub": care_for_hub,
+        "memory": care_for_memory,
     }
 
 

@@ -54,3 +54,29 @@ print(before > 1000, sum(isinstance(it, Node) for it in gc.get_objects()) < 20_0
 def test_what_lives_for_ever_is_left_alone_and_cycles_are_still_found() -> None:
     told = subprocess.run([sys.executable, "-c", SETTLING], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["True", "True"]
+
+
+HOLES = """
+import ctypes, ctypes.util, sys
+exec(sys.argv[1])
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+pieces = [libc.malloc(30_000) for _ in range(3000)]
+for piece in pieces:
+    ctypes.memset(piece, 1, 30_000)
+for piece in pieces[:-1]:  # the last one stays, and all that is free lies before it
+    libc.free(piece)
+before = resident()
+give_back_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="holes are left by the C library of Linux")
+def test_what_is_free_between_what_is_used_goes_back_to_the_system() -> None:
+    told = subprocess.run(
+        [sys.executable, "-I", "-c", HOLES, inspect.getsource(memory)], capture_output=True, text=True, check=True
+    )
+    assert int(told.stdout) > 60_000_000

@@ -26,6 +26,18 @@ def keep_memory_private() -> bool:
     return int(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)) == 0
 
 
+def give_back_memory() -> None:
+    """Returns what is free inside the C library's heaps to the system; takes some milliseconds, in any thread.
+
+    A TLS connection needs some 30 kB in pieces of all sizes. Thousands that come and go leave holes between what stays,
+    and glibc gives back only what is free at the end: a server with six thousand viewers in twenty minutes had grown by
+    100 MB, of which it used nothing (mallinfo2). Does nothing where the C library has no such function.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def settle_memory() -> None:
     """To be called once all that lives as long as the process is there: the collector need not visit it any more.
 

@@ -141,7 +141,8 @@ async def open_session(database: Database, *activity_ids: str, writes: bool = Tr
     try:
         async with session:
             yield session
-            await session.commit()
+            if writes or session.new or session.dirty or session.deleted:  # the last three are refused, in words
+                await session.commit()  # else closing is enough, and no viewer who leaves can interrupt it
     finally:
         _reset(token)
     await _run_hooks(session)
