@@ -60,9 +60,9 @@ def names_in(folder: Path) -> set[str]:
 
 @pytest.mark.slow
 async def test_hours_cuts_and_viewers_pass_and_are_counted(tmp_path: Path) -> None:
-    """Twenty seconds prove that the soak works, not that nothing leaks: that takes its twenty minutes."""
+    """Ten seconds prove that the soak works, not that nothing leaks: that takes its twenty minutes."""
     library()
-    samples, done, errors = await soak(Plan(seconds=20.0, hours=3, joins_per_s=4.0), tmp_path)
+    samples, done, errors = await soak(Plan(seconds=12.0, hours=3, joins_per_s=5.0), tmp_path)
 
     assert not errors
     assert done["hours"] >= 2

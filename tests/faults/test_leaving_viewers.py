@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.faults.distant_house import add_camera
+from tests.faults.distant_house import IS_WHOLE, add_camera
 from tests.support.camera import read_counters, running_camera
 from tests.support.replay import assert_gapless
 from tests.support.server import Server, running_server
@@ -29,6 +29,7 @@ from tests.support.viewer import get_tickets, watching
 pytestmark = pytest.mark.slow
 
 PROGRAM = Path(__file__).resolve().parents[2] / "bench" / "viewers.c"
+MANY = 1000 if IS_WHOLE else 300
 _MIB = 2**20
 
 
@@ -126,14 +127,15 @@ async def test_two_hundred_viewers_leave_at_once(watched: Watched, is_reading: b
         crowd.communicate()
 
 
-async def test_ten_of_a_thousand_viewers_stop_reading(watched: Watched) -> None:
+async def test_ten_of_many_viewers_stop_reading(watched: Watched) -> None:
+    """Of a thousand in a whole run."""
     async with unbroken(watched), comes_back(watched):
-        crowd = await asyncio.to_thread(watched.crowd, 1000, 2, "--stop", "10")
+        crowd = await asyncio.to_thread(watched.crowd, MANY, 2, "--stop", "10")
         output, _ = await asyncio.to_thread(crowd.communicate)
     quiet, _, stopped = windows(output)
 
-    assert quiet["receiving"] == 1000
-    assert stopped["receiving"] == 990
+    assert quiet["receiving"] == MANY
+    assert stopped["receiving"] == MANY - 10
     assert stopped["min_mbit_s"] > 0.8 * quiet["min_mbit_s"]
 
 
