@@ -8,7 +8,6 @@ from tests.support.camera import read_counters
 from tests.support.server import Server
 from tests.support.viewer import Part, Picture, looking_back
 
-
 _TELL_EVERY = 8  # pictures; a page that says more is told to slow down
 
 
