@@ -19,6 +19,7 @@ from tests.support.bad_line import BadLine
 from tests.support.browser import open_page, running_browser
 from tests.support.camera import PASSWORD, running_camera
 from tests.support.counter_js import READ_COUNTER_JS
+from tests.support.sampling import sample
 from tests.support.server import Server, running_server
 
 pytestmark = pytest.mark.slow
@@ -31,6 +32,7 @@ CARD = {
     "sound": False,
 }
 FPS = 25
+WAYS = ("smooth", "low_delay", "wall")  # to watch
 BACK_S = 60.0  # patience of a busy machine, not a promise
 # The number in whatever shows the camera now: a tile, the smooth picture or the canvas of the low-delay one.
 SHOWN_JS = f"""() => {{
@@ -89,7 +91,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
             home.switch_camera_off()
 
 
-@pytest.fixture(params=["smooth", "low_delay", "wall"])
+@pytest.fixture(params=sample(WAYS, one_of=3))
 def page(home: Home, request: pytest.FixtureRequest) -> Iterator[Page]:
     """Somebody watches, in each of the ways to watch."""
     with open_page(home.browser, home.server.url) as page:
@@ -158,7 +160,7 @@ def test_after_the_browser_was_off_line(page: Page) -> None:
     _expect_new_pictures(page)
 
 
-@pytest.mark.parametrize("how", ["smooth", "low_delay", "wall"])
+@pytest.mark.parametrize("how", sample(WAYS, one_of=3))
 def test_after_the_line_fell_silent(home: Home, how: str) -> None:
     """Both ends believe in it; a router that forgot a connection looks like that."""
     with _bad_line(home.server) as (line, call), open_page(home.browser, f"http://localhost:{line.port}") as page:

@@ -24,25 +24,15 @@ import traceback
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, cast
 
 from tests.faults.shim import CHANGES, Action, Done, Operation, Shim, a_shim, attach
+from tests.support.sampling import turn
 
 _ACT_LIMIT_S: Final = 30.0
 
-# All steps take a quarter of an hour. A usual run takes every sixth, other ones each day; INCAMERA_EVERY_STEP=1 all.
-STRIDE: Final = 1 if os.environ.get("INCAMERA_EVERY_STEP") else 6
-_PHASE: Final = date.today().toordinal() % STRIDE  # noqa: DTZ011  # any number that changes by the day
-
-Thing = TypeVar("Thing")
-
-
-def sample(things: Sequence[Thing]) -> Sequence[Thing]:
-    """Those whose turn it is."""
-    print(f"every {STRIDE}th from number {_PHASE} on of {len(things)}")
-    return things[_PHASE::STRIDE]
+ONE_OF: Final = 6  # all steps take a quarter of an hour
 
 
 class Scenario(Protocol):
@@ -166,11 +156,12 @@ def every_step(
 ) -> list[Outcome]:
     """Breaks at step 1, 2, 3, …, until a run is over before its turn came; raises for the first broken promise.
 
-    `length`: how many calls in a row are broken. See STRIDE: a usual run breaks some of them only.
+    `length`: how many calls in a row are broken. See ONE_OF: a usual run breaks some of them only.
     """
     found = []
-    stride *= STRIDE
-    for step in range(1 + _PHASE, 100_000, stride):
+    first, skip = turn(ONE_OF)
+    stride *= skip
+    for step in range(1 + first, 100_000, stride):
         error = errors[step // stride % len(errors)]
         outcome = stepper.run(Break(action, step, error, operations, only, step + length - 1))
         assert not outcome.problem, f"{outcome.broken}\n{outcome.notes[-5:]}\n{outcome.problem}"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.shim import Action, Operation
-from tests.faults.steps import STRIDE, Break, Stepper, a_stepper, every_step, sample
+from tests.faults.steps import ONE_OF, Break, Stepper, a_stepper, every_step
+from tests.support.sampling import sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # thousands of processes: a busy machine takes its time
 
@@ -22,7 +23,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stepper]:
 def test_recording_goes_on_after_an_error_at_any_step(recording: Stepper) -> None:
     found = every_step(recording, Action.FAIL, errors=ERRORS)
 
-    assert len(found) > 100 // STRIDE
+    assert len(found) > 100 // ONE_OF
     print(f"recording: went on after an error at {len(found)} steps")
 
 
@@ -34,7 +35,7 @@ def test_recording_goes_on_when_a_disk_that_refused_for_a_while_is_back(recordin
 
 def test_a_disk_that_stays_full_for_a_while_ends_no_span(recording: Stepper) -> None:
     """It may cost the oldest recordings (that is what a full disk does), but never the recording itself."""
-    for step in sample(range(4, 200, 4)):
+    for step in sample(range(4, 200, 4), one_of=ONE_OF):
         outcome = recording.run(Break(Action.FAIL, step, (errno.ENOSPC, errno.EDQUOT)[step // 4 % 2], last=step + 39))
         assert "acked 47" in outcome.notes, f"step {step}\n{outcome.problem}"
 
@@ -48,7 +49,7 @@ def test_recording_survives_writes_that_the_disk_takes_in_part(recording: Steppe
 def test_recording_killed_while_the_disk_refuses_has_no_chunk_twice(recording: Stepper) -> None:
     """What a failed write left behind may also lie in the segment that was begun instead."""
     steps = 0
-    for step in sample(range(1, 400)):
+    for step in sample(range(1, 400), one_of=ONE_OF):
         broken = Break(
             Action.FAIL, step, ERRORS[step % 4], only="media/", last=step + step % 3, kill=step + 4 + step % 7
         )

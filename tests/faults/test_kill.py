@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.shim import Action, Operation
-from tests.faults.steps import Break, Stepper, a_stepper, every_step, sample
+from tests.faults.steps import ONE_OF, Break, Stepper, a_stepper, every_step
+from tests.support.sampling import sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # thousands of processes: a busy machine takes its time
 
@@ -75,7 +76,7 @@ def test_backup_killed_at_every_step_is_whole_or_none(tmp_path: Path) -> None:
 
 def test_backup_that_the_disk_refuses_leaves_the_older_one_and_no_plain_copy(tmp_path: Path) -> None:
     with a_stepper("backup_scenario", tmp_path) as stepper:
-        for step in sample(range(1, 200)):
+        for step in sample(range(1, 200), one_of=ONE_OF):
             outcome = stepper.run(Break(Action.FAIL, step, errno.ENOSPC))
             if not outcome.hits:
                 break

@@ -7,7 +7,8 @@ import pytest
 
 from tests.faults.power import Cut, Luck, cuts, lay_out
 from tests.faults.shim import Action, Operation
-from tests.faults.steps import Break, Stepper, a_stepper, clear, sample
+from tests.faults.steps import ONE_OF, Break, Stepper, a_stepper, clear
+from tests.support.sampling import sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # thousands of processes: a busy machine takes its time
 
@@ -33,7 +34,7 @@ def test_recording_keeps_what_it_acknowledged(recording: Stepper, luck: Luck) ->
     log = recording.operations()
     end = max(number for number, done in enumerate(log) if done.operation is Operation.NOTE and done.path == "acked 47")
 
-    found = sample(list(cuts(recording.template, recording.home, log[: end + 20], [luck])))
+    found = sample(list(cuts(recording.template, recording.home, log[: end + 20], [luck])), one_of=ONE_OF)
     hold(recording, found)
     print(f"recording: {len(found)} power cuts, {luck.name.lower()} of what was uncertain")
 
@@ -47,7 +48,7 @@ def test_other_promises_hold(tmp_path_factory: pytest.TempPathFactory, scenario:
         log, told = stepper.operations(), len(outcome.notes)
         end = [number for number, done in enumerate(log) if done.operation is Operation.NOTE][told - 1]
         for luck in Luck:
-            found = sample(list(cuts(stepper.template, stepper.home, log[: end + 1], [luck])))
+            found = sample(list(cuts(stepper.template, stepper.home, log[: end + 1], [luck])), one_of=ONE_OF)
             hold(stepper, found)
             print(f"{scenario}: {len(found)} power cuts, {luck.name.lower()} of what was uncertain")
 
@@ -56,7 +57,7 @@ def test_other_promises_hold(tmp_path_factory: pytest.TempPathFactory, scenario:
 def test_recovery_acknowledges_only_what_it_has_made_durable(recording: Stepper, luck: Luck) -> None:
     """Killed, restarted, the edge told where to go on, and only then the power fails: a page cache is not enough."""
     steps = 0
-    for step in sample(range(60, 200, 3)):
+    for step in sample(range(60, 200, 3), one_of=ONE_OF):
         outcome = recording.run(Break(Action.KILL, step))
         assert not outcome.problem, outcome.problem
         if not outcome.hits:
@@ -72,7 +73,7 @@ def test_recovery_acknowledges_only_what_it_has_made_durable(recording: Stepper,
 def test_recovery_does_not_believe_what_a_failed_sync_left_in_memory(recording: Stepper) -> None:
     """The sync fails, the process dies: the kernel shows the bytes to whoever reads, and never writes them."""
     steps = 0
-    for step in sample(range(1, 100)):
+    for step in sample(range(1, 100), one_of=ONE_OF):
         outcome = recording.run(Break(Action.FAIL, step, errno.EIO, only="media/", kill=step + 1 + step % 2))
         assert not outcome.problem, outcome.problem
         if not outcome.hits:
