@@ -112,7 +112,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_ready_means_ready(server: Server) -> None:
     client = server.client()
-    assert client.get("/healthz").json() == {"status": "ready"}
+    assert client.get("/healthz").json() == {"status": "ready", "storage": "well", "says": ""}
     assert "incamera_http_requests_total" in client.get("/metrics").text
     assert client.get("/").headers["content-type"].startswith("text/html")
 

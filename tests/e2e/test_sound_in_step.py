@@ -78,7 +78,11 @@ def test_sound_stays_on_when_the_mode_changes(home: Home) -> None:
 
 
 def _skews(page: Page) -> list[float]:
-    skews: list[float] = page.evaluate(SKEW_JS, {"seconds": LISTEN_S, "fps": 25})
+    skews: list[float] = []
+    for _ in range(3):  # a busy machine takes its time to begin
+        skews = page.evaluate(SKEW_JS, {"seconds": LISTEN_S, "fps": 25})
+        if len(skews) >= LISTEN_S // 2:
+            break
     assert len(skews) >= LISTEN_S // 2, f"ticks are heard and their pictures seen: {skews}"
     return skews
 

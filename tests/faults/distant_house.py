@@ -24,12 +24,12 @@ import pytest
 
 from tests.support.camera import PASSWORD, running_camera
 from tests.support.replay import assert_gapless, replay, timeline_path
+from tests.support.sampling import TAKES_ALL
 from tests.support.server import Server, running_server
 from tests.support.tun_line import NEAR, Places, two_places
 
 PICTURES_PER_S = 25
-IS_WHOLE = bool(os.environ.get("INCAMERA_EVERY_STEP"))  # else a usual run, which has two minutes for the network
-whole_only = pytest.mark.skipif(not IS_WHOLE, reason="takes a minute: INCAMERA_EVERY_STEP=1 runs it")
+whole_only = pytest.mark.skipif(not TAKES_ALL, reason="takes a minute: INCAMERA_EVERYTHING=1 runs it")
 _BACK_S = 60.0
 _UNDER_WAY_BYTES = 1024 * 1024
 PRIVACY_CARD = {"purpose": "To see the garden", "placement": "outdoor", "sees_public_space": False, "sound": False}

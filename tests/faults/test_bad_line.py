@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from incamera.streams.connection import SILENCE_LIMIT_S
-from tests.faults.distant_house import IS_WHOLE, DistantHouse, a_distant_house, whole_only
+from tests.faults.distant_house import DistantHouse, a_distant_house, whole_only
 from tests.support.camera import read_counters
 from tests.support.replay import assert_gapless
+from tests.support.sampling import TAKES_ALL
 from tests.support.viewer import Viewer, watching
 
 pytestmark = pytest.mark.slow
@@ -76,7 +77,7 @@ async def test_a_black_hole_is_noticed_and_filled_afterwards(house: DistantHouse
     )
 
     house.places.line.fall_silent()
-    await asyncio.sleep(30 if IS_WHOLE else 20)
+    await asyncio.sleep(30 if TAKES_ALL else 20)
     noticed = house.edge.said("edge.line_down")[lost:]
     house.places.line.heal()
     await house.until("/api/v1/edges", lambda _: len(house.edge.said("edge.connected")) > connected)
@@ -94,7 +95,7 @@ async def test_on_a_line_slower_than_the_stream_live_skips_and_the_recording_is_
         main = handles["main"]
         await _watch(viewer, main, 2)
         house.places.line.up.bytes_per_s = 500_000 / 8
-        delays = await _watch(viewer, main, 40 if IS_WHOLE else 18, now_us=house.now_us)
+        delays = await _watch(viewer, main, 40 if TAKES_ALL else 18, now_us=house.now_us)
         house.places.line.heal()
         await house.is_back()
         await _watch(viewer, main, 3)
@@ -107,7 +108,7 @@ async def test_on_a_line_slower_than_the_stream_live_skips_and_the_recording_is_
 
 
 async def test_a_viewer_who_cannot_follow_skips_and_disturbs_nobody(house: DistantHouse) -> None:
-    line, down, seconds = house.viewer_line(), house.places.line.down, 40 if IS_WHOLE else 15
+    line, down, seconds = house.viewer_line(), house.places.line.down, 40 if TAKES_ALL else 15
     down.bytes_per_s, down.rate_port = 500_000 / 8, line.getsockname()[1]
     async with (
         watching(house.server, house.channel_id, "main") as (near, near_handles),

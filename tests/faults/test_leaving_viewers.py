@@ -20,16 +20,17 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.faults.distant_house import IS_WHOLE, add_camera
+from tests.faults.distant_house import add_camera
 from tests.support.camera import read_counters, running_camera
 from tests.support.replay import assert_gapless
+from tests.support.sampling import TAKES_ALL
 from tests.support.server import Server, running_server
 from tests.support.viewer import get_tickets, watching
 
 pytestmark = pytest.mark.slow
 
 PROGRAM = Path(__file__).resolve().parents[2] / "bench" / "viewers.c"
-MANY = 1000 if IS_WHOLE else 300
+MANY = 1000 if TAKES_ALL else 300
 _MIB = 2**20
 
 
