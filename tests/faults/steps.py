@@ -32,7 +32,7 @@ from tests.support.sampling import turn
 
 _ACT_LIMIT_S: Final = 30.0
 
-ONE_OF: Final = 6  # all steps take a quarter of an hour
+ONE_OF: Final = 10  # all steps take a quarter of an hour
 
 
 class Scenario(Protocol):

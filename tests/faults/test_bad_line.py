@@ -19,7 +19,7 @@ from tests.support.replay import assert_gapless
 from tests.support.sampling import TAKES_ALL
 from tests.support.viewer import Viewer, watching
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.quiet]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.support.camera import running_camera
 from tests.support.server import running_server
 from tests.support.tun_line import FAR, two_places
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.quiet]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.support.camera import running_camera
 from tests.support.server import Server, running_server
 from tests.support.viewer import watching
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.quiet]
 
 MEDIA = "/data/media/"
 

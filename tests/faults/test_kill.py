@@ -24,7 +24,7 @@ def test_recording_killed_at_every_step_loses_nothing_it_acknowledged(recording:
     found = every_step(recording, Action.KILL)
 
     assert {outcome.signal for outcome in found} == {signal.SIGKILL}
-    assert len({tuple(outcome.notes) for outcome in found}) > 6, "it was killed between acknowledgements"
+    assert len({tuple(outcome.notes) for outcome in found}) > 3, "it was killed between acknowledgements"
     print(f"recording: killed at {len(found)} steps")
 
 

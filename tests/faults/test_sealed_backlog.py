@@ -14,7 +14,7 @@ import pytest
 from tests.support.camera import PASSWORD, running_camera
 from tests.support.server import Server, running_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.quiet]
 
 CARD = {
     "purpose": "To see the garden",

@@ -71,7 +71,10 @@ class Server:
 
     def listening_port(self) -> int:
         """The port listened on, which is not the one of the public address."""
-        return int(re.findall(r'"port": (\d+)', self.log.read_text())[-1])
+        deadline = time.monotonic() + 10
+        while not (ports := re.findall(r'"port": (\d+)', self.log.read_text())) and time.monotonic() < deadline:
+            time.sleep(0.05)  # it says that it is ready on one line and where on another
+        return int(ports[-1])
 
     def start(self) -> None:
         """Starts (again, on the port it had) and returns when the server says that it is ready."""
