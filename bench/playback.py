@@ -151,7 +151,8 @@ async def _pause(line: ClientConnection, handle: int) -> None:
     await line.send(json.dumps({"pause": {"handle": handle}}))
     while True:
         try:
-            await asyncio.wait_for(line.recv(), 0.2)
+            async with asyncio.timeout(0.2):
+                await line.recv()
         except TimeoutError:
             return
 

@@ -212,7 +212,8 @@ async def test_stop_tells_viewers_and_leaves_nothing_open(server: Server, channe
             await viewer.until(lambda: False)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1001
-        assert await asyncio.wait_for(stopping, 20) == 0
+        async with asyncio.timeout(20):
+            assert await stopping == 0
     seen = len(server.log.read_text())
     assert await asyncio.to_thread(_check, server) == 0
     server.start()

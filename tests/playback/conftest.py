@@ -88,7 +88,8 @@ class Page:
         shown = Shown()
         while True:
             try:
-                received = await asyncio.wait_for(self.line.recv(), seconds)
+                async with asyncio.timeout(seconds):
+                    received = await self.line.recv()
             except TimeoutError:
                 return shown
             if isinstance(received, bytes):

@@ -38,7 +38,8 @@ async def _answer(port: int, *pieces: bytes, pause_s: float = 0.0) -> bytes:
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(pause_s)
-        return await asyncio.wait_for(reader.read(), 5)
+        async with asyncio.timeout(5):
+            return await reader.read()
     except (ConnectionResetError, BrokenPipeError):
         return b"reset"
     finally:

@@ -172,7 +172,8 @@ async def test_stopping_gives_a_job_back_at_once(database: Database, clock: _Sti
     queue.handle("export", work)
     await _add(queue, database)
     running = asyncio.create_task(queue.run(concurrency=1))
-    await asyncio.wait_for(started.wait(), 5)
+    async with asyncio.timeout(5):
+        await started.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

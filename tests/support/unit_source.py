@@ -100,7 +100,8 @@ class UnitSource:
             due_s = started_s + number / camera.pictures_per_s
             while (wait_s := due_s - clock.monotonic()) > 0 or camera.stalled:
                 try:
-                    await asyncio.wait_for(self.ended.wait(), max(wait_s, 0.01))
+                    async with asyncio.timeout(max(wait_s, 0.01)):
+                        await self.ended.wait()
                 except TimeoutError:
                     continue
                 raise SourceFault(CameraFault.CLOSED, "told to")

@@ -69,7 +69,8 @@ class Viewer:
 
     async def receive(self, timeout_s: float = ANSWER_S) -> dict[str, Any] | Picture:
         """The next message, also kept in `messages` or `streams`."""
-        data = await asyncio.wait_for(self._socket.recv(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            data = await self._socket.recv()
         return self._text(json.loads(data)) if isinstance(data, str) else self._binary(data)
 
     async def until(self, condition: Callable[[], Any], timeout_s: float = ANSWER_S) -> None:

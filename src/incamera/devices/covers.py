@@ -114,7 +114,8 @@ class CoverService:
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._somebody_came.wait(), LOOK_EVERY_S)
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._somebody_came.wait()
             await asyncio.sleep(SETTLE_S)
         self._somebody_came.clear()
 

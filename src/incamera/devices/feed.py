@@ -151,7 +151,8 @@ class DeviceFeed:
 
     async def _woken(self, stream: _Stream) -> bool:
         try:
-            await asyncio.wait_for(stream.wake.wait(), HEARTBEAT_S)
+            async with asyncio.timeout(HEARTBEAT_S):
+                await stream.wake.wait()
         except TimeoutError:
             return False
         await asyncio.sleep(GATHER_S)

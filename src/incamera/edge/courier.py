@@ -110,7 +110,8 @@ class Courier:
         """Housekeeping, until cancelled: memory to disk, status, parcels that the server forgot."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_memory_full.wait(), _HOUSEKEEPING_S)
+                async with asyncio.timeout(_HOUSEKEEPING_S):
+                    await self._is_memory_full.wait()
             self._is_memory_full.clear()
             await self._spill(self._due_to_spill)
             self._send_forgotten_again()

@@ -122,7 +122,8 @@ class Listener:
             return
         self._server.should_exit = True
         try:
-            await asyncio.wait_for(self._task, STOP_S + 2)
+            async with asyncio.timeout(STOP_S + 2):
+                await self._task
         except TimeoutError:
             self._task.cancel()
 

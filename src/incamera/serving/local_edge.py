@@ -158,7 +158,8 @@ class LocalEdge:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(running.pid, number)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended(running), patience_s)
+                async with asyncio.timeout(patience_s):
+                    await self._ended(running)
         self._note.unlink(missing_ok=True)
 
 

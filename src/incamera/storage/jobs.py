@@ -146,7 +146,8 @@ class JobQueue:
                 continue
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), POLL_S * random.uniform(0.75, 1.25))  # noqa: S311
+                async with asyncio.timeout(POLL_S * random.uniform(0.75, 1.25)):  # noqa: S311
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 
