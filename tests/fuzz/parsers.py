@@ -22,6 +22,7 @@ from incamera.devices.errors import DeviceError
 from incamera.devices.jpeg import NotAJpeg, strip_metadata
 from incamera.devices.model import parse_keep
 from incamera.edge.decoder.messages import parse_answer, parse_request
+from incamera.edge.encoder import messages as encoder_messages
 from incamera.edge.errors import EdgeError
 from incamera.edge.server_address import EnrolmentCode, ServerAddress
 from incamera.edge.sources.dialling import DialRanges, InvalidDialRange
@@ -34,6 +35,10 @@ from incamera.media.h264 import parameter_sets as h264_sets
 from incamera.media.h264 import slice_header as h264_slice
 from incamera.media.h265 import parameter_sets as h265_sets
 from incamera.media.h265 import slice_header as h265_slice
+from incamera.media.http.errors import HttpError, InvalidHttpUrl
+from incamera.media.http.messages import ResponseReader
+from incamera.media.http.pictures import PictureReader
+from incamera.media.http.url import HttpUrl
 from incamera.media.isobmff import InvalidBox, iter_boxes, parse_chunk
 from incamera.media.opus.packet import InvalidOpusPacket, parse_duration
 from incamera.media.rtp.aac import AacDepacketiser, AuHeaderLayout
@@ -48,7 +53,7 @@ from incamera.media.rtp.sound import SoundDepacketiser
 from incamera.media.rtsp import transport
 from incamera.media.rtsp.authentication import parse_challenges
 from incamera.media.rtsp.errors import InvalidRtspUrl, InvalidSdp, RtspError
-from incamera.media.rtsp.messages import parse_head
+from incamera.media.rtsp.messages import parse_head, parse_headers
 from incamera.media.rtsp.reader import RtspReader
 from incamera.media.rtsp.sdp import parse_sdp
 from incamera.media.rtsp.tracks import describe_tracks
@@ -184,6 +189,24 @@ def jpegs() -> tuple[bytes, ...]:
     return (bytes.fromhex("ffd8" + jfif + frame + "ffda0008010100003f00d2cf20ffd9"),)
 
 
+def http_answers() -> tuple[bytes, ...]:
+    (picture,) = jpegs()
+    part = b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture) + picture + b"\r\n"
+    chunk = b"%x\r\n" % len(part) + part + b"\r\n"
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n" + part * 3,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 3 + b"0\r\n\r\n",
+        b"HTTP/1.0 200 OK\nContent-Length: %d\n\n" % len(picture) + picture,
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=a\r\nContent-Length: 0\r\n\r\n",
+        part * 4,
+    )
+
+
+def http_urls() -> tuple[bytes, ...]:
+    known = b"https://u:p@[fe80::1]:8443/a b?c=%20#d", b"http://cam/video.mjpg", b"http://c:0/"
+    return (*known, *(line.replace(b"rtsp", b"http") for line in rtsp_lines()))
+
+
 # --- how they are fed -----------------------------------------------------------------------------------------------
 
 
@@ -203,6 +226,18 @@ def _feed_rtsp(pieces: Sequence[bytes]) -> Any:
     for piece in pieces:
         said += [(type(it).__name__, tuple(it.headers), it.body) for it in reader.receive(piece, 0.0)]
     return packets, said
+
+
+def _feed_http(pieces: Sequence[bytes]) -> Any:
+    reader = ResponseReader()
+    body = b"".join(part for piece in pieces for part in reader.receive(piece))
+    head = reader.head
+    return None if head is None else (head.status_code, tuple(head.headers)), body, reader.is_ended
+
+
+def _feed_pictures(pieces: Sequence[bytes]) -> Any:
+    reader = PictureReader()
+    return [picture for piece in pieces for picture in reader.receive(piece)]
 
 
 def _feed_websocket(pieces: Sequence[bytes]) -> Any:
@@ -281,6 +316,21 @@ _BITS: Final = (InvalidBitstream,)
 ROWS: Final[tuple[Row, ...]] = (
     Row("media.rtsp.reader:RtspReader", rtsp_streams, _feed_rtsp, (RtspError,), is_stream=True),
     Row("media.rtsp.messages:parse_head", rtsp_streams, whole(parse_head), (RtspError,)),
+    Row(
+        "media.rtsp.messages:parse_headers",
+        rtsp_streams,
+        as_text(lambda text: repr(parse_headers(text.split("\n")))),
+        (RtspError,),
+    ),
+    Row("media.http.messages:ResponseReader", http_answers, _feed_http, (HttpError,), is_stream=True),
+    Row("media.http.pictures:PictureReader", http_answers, _feed_pictures, (HttpError,), is_stream=True),
+    Row("media.http.url:HttpUrl.parse", http_urls, as_text(HttpUrl.parse), (InvalidHttpUrl,)),
+    Row(
+        "media.http.url:HttpUrl.follow",
+        http_urls,
+        as_text(HttpUrl.parse("http://u:p@cam/a").follow),
+        (InvalidHttpUrl,),
+    ),
     Row("media.rtsp.sdp:parse_sdp", sdps, whole(_describe_tracks), (InvalidSdp, RtspError)),
     Row("media.rtsp.transport:parse_transport", rtsp_lines, as_text(transport.parse_transport), (RtspError,)),
     Row(
@@ -389,6 +439,18 @@ ROWS: Final[tuple[Row, ...]] = (
         "edge.decoder.messages:parse_answer",
         lambda: (b"\x92\xa7Picture\xc4\x01x", b"\x94\xaaSoundFrame\x01\x01\xc4\x01x"),
         whole(parse_answer),
+        (msgspec.MsgspecError,),
+    ),
+    Row(
+        "edge.encoder.messages:parse_request",
+        lambda: (b"\x94\xabPushPicture\x01\xca\0\0\0\0\xc4\x01x", b"\x93\xa8PlayFile\x03\xc2"),
+        whole(encoder_messages.parse_request),
+        (msgspec.MsgspecError,),
+    ),
+    Row(
+        "edge.encoder.messages:parse_answer",
+        lambda: (b"\x95\xa4Unit\0\x01\xca\0\0\0\0\x91\xc4\x01x", b"\x93\xa6Failed\xa4busy\xa1x"),
+        whole(encoder_messages.parse_answer),
         (msgspec.MsgspecError,),
     ),
     Row(

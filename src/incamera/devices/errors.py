@@ -167,6 +167,42 @@ class CameraAddressRefused(CameraError):
     sentence = "The edge may not dial this address. Use the camera's address in the network of the edge."
 
 
+class CameraNotHttp(CameraError):
+    sentence = "Something answers at this address, but it is no web server. Check the port; 80 is the usual one."
+
+
+class CameraNoPictures(CameraError):
+    sentence = (
+        "A web server answers, but with a page and not with pictures. Check the path after the host."
+    )
+
+
+class CameraCertificate(CameraError):
+    sentence = (
+        "Nobody vouches for the certificate of this camera. Compare its fingerprint, then accept it or use http://."
+    )
+
+
+class CameraNoDevice(CameraError):
+    sentence = "This camera is not plugged into the edge's machine. Plug it in, or choose another one."
+
+
+class CameraInUse(CameraError):
+    sentence = "Another program on the edge's machine uses this camera. Close that program, then try again."
+
+
+class CameraNotPermitted(CameraError):
+    sentence = "The edge may not use this device or file. Start it with --device or --files for what it may use."
+
+
+class CameraNoFile(CameraError):
+    sentence = "There is no such file in the folder that the edge was given with --files. Check its name."
+
+
+class CameraFileUnreadable(CameraError):
+    sentence = "This file cannot be played as a video. Choose another one, such as an MP4 file with H.264."
+
+
 _BY_FAULT: Final[dict[CameraFault, type[CameraError]]] = {
     CameraFault.UNREACHABLE: CameraUnreachable,
     CameraFault.NAME_NOT_FOUND: CameraNameNotFound,
@@ -181,6 +217,14 @@ _BY_FAULT: Final[dict[CameraFault, type[CameraError]]] = {
     CameraFault.CLOSED: CameraClosed,
     CameraFault.PROTOCOL: CameraProtocol,
     CameraFault.ADDRESS_REFUSED: CameraAddressRefused,
+    CameraFault.NOT_HTTP: CameraNotHttp,
+    CameraFault.NO_PICTURES: CameraNoPictures,
+    CameraFault.CERTIFICATE: CameraCertificate,
+    CameraFault.NO_DEVICE: CameraNoDevice,
+    CameraFault.IN_USE: CameraInUse,
+    CameraFault.NOT_PERMITTED: CameraNotPermitted,
+    CameraFault.NO_FILE: CameraNoFile,
+    CameraFault.FILE_UNREADABLE: CameraFileUnreadable,
 }
 
 

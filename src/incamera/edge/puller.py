@@ -32,6 +32,12 @@ _NEEDS_A_PERSON: Final = frozenset(
         CameraFault.NO_VIDEO,
         CameraFault.UNSUPPORTED_CODEC,
         CameraFault.ADDRESS_REFUSED,
+        CameraFault.NOT_HTTP,
+        CameraFault.NO_PICTURES,
+        CameraFault.CERTIFICATE,
+        CameraFault.NOT_PERMITTED,
+        CameraFault.NO_FILE,
+        CameraFault.FILE_UNREADABLE,
     }
 )
 _LONGEST_DELAY_S: Final = 8.0
@@ -51,6 +57,14 @@ FAULT_WORDS: Final = {
     CameraFault.CLOSED: "The camera hung up.",
     CameraFault.PROTOCOL: "The camera said something that Incamera does not understand.",
     CameraFault.ADDRESS_REFUSED: "The camera's address is outside the ranges that this edge may connect to.",
+    CameraFault.NOT_HTTP: "What answers there is no web server; check address and port.",
+    CameraFault.NO_PICTURES: "A web server answers with a page and not with pictures; check the path.",
+    CameraFault.CERTIFICATE: "The camera's certificate is not the accepted one, and nobody vouches for it.",
+    CameraFault.NO_DEVICE: "The USB camera is not plugged in.",
+    CameraFault.IN_USE: "Another program has the USB camera; close it.",
+    CameraFault.NOT_PERMITTED: "This edge may not use that device or file; start it with --device or --files.",
+    CameraFault.NO_FILE: "There is no such file in the folder of this edge.",
+    CameraFault.FILE_UNREADABLE: "The file is none that can be played.",
 }
 
 

@@ -76,6 +76,14 @@ class CameraFault(StrEnum):
     CLOSED = "closed"  # the camera hung up
     PROTOCOL = "protocol"  # it said something we cannot follow
     ADDRESS_REFUSED = "address_refused"  # outside the ranges this edge may dial
+    NOT_HTTP = "not_http"  # what answers is no web server
+    NO_PICTURES = "no_pictures"  # a web server that answers with a page, not with pictures
+    CERTIFICATE = "certificate"  # not the certificate that was accepted, or one that nobody vouches for
+    NO_DEVICE = "no_device"  # the USB camera is not plugged in
+    IN_USE = "in_use"  # another program has the USB camera
+    NOT_PERMITTED = "not_permitted"  # the edge may not use this device or file
+    NO_FILE = "no_file"
+    FILE_UNREADABLE = "file_unreadable"
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type"):

@@ -1,11 +1,8 @@
-"""What edge and decoder child say to each other: a length (u32, big-endian) and MessagePack, by stdin and stdout."""
+"""What edge and decoder child say to each other: MessagePack, by the pipes of `edge.child_process`."""
 
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
-
-LENGTH_BYTES: Final = 4
-MAX_MESSAGE_BYTES: Final = 20 * 1024 * 1024  # a sync sample of at most 16 MiB and its init segment
 
 
 class _Base(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -64,9 +61,8 @@ _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
 def render(message: Request | Answer) -> bytes:
-    """A message with its length."""
-    body = _encoder.encode(message)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+    """The body of a message."""
+    return _encoder.encode(message)
 
 
 def parse_request(body: bytes) -> Request:

@@ -5,7 +5,6 @@ Pictures and sound have a child each: a picture that takes a decoder down must n
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -13,9 +12,8 @@ import msgspec
 import structlog
 
 from incamera.edge.backoff import Backoff
+from incamera.edge.child_process import ChildProcess
 from incamera.edge.decoder.messages import (
-    LENGTH_BYTES,
-    MAX_MESSAGE_BYTES,
     Answer,
     CloseSound,
     Failed,
@@ -34,7 +32,6 @@ from incamera.kit.errors import IncameraError
 
 log = structlog.get_logger(__name__)
 
-_COMMAND: Final = (sys.executable, "-I", "-m", "incamera.edge.decoder")
 _PICTURE_TIMEOUT_S: Final = 8.0  # starting the child on a small board included
 _MAX_JPEG_BYTES: Final = 2 * 1024 * 1024  # a larger one no server takes: the message would cost the whole line
 _IDLE_S: Final = 20.0  # then the picture child goes: it holds as much memory as ten cameras
@@ -59,50 +56,24 @@ class SoundEncoder(Protocol):
     def close(self) -> None: ...
 
 
-class DecoderChild:
-    """One child process and the two pipes to it."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._process = process
-        self._stdin, self._stdout = process.stdin, process.stdout
+class DecoderChild(ChildProcess):
+    """A child that decodes and encodes."""
 
     @classmethod
-    async def start(cls) -> "DecoderChild":
-        """A fresh child: empty environment, no descriptors but its pipes. Raises OSError."""
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *_COMMAND, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env={}, cwd="/"
-        )
-        return cls(process)
+    async def start_decoder(cls) -> "DecoderChild":
+        """Raises OSError."""
+        return await cls.start("incamera.edge.decoder")
 
-    @property
-    def waiting_bytes(self) -> int:
-        return self._stdin.transport.get_write_buffer_size()
+    def ask(self, request: Request) -> None:
+        """Never waits."""
+        self.send(render(request))
 
-    def send(self, request: Request) -> None:
-        """Never waits; look at `waiting_bytes` before sending more."""
-        self._stdin.write(render(request))
-
-    async def receive(self) -> Answer:
+    async def answer(self) -> Answer:
         """The next answer; EOFError when the child is gone or talks nonsense."""
         try:
-            length = int.from_bytes(await self._stdout.readexactly(LENGTH_BYTES), "big")
-            if length > MAX_MESSAGE_BYTES:
-                raise EOFError("an answer of absurd length")
-            return parse_answer(await self._stdout.readexactly(length))
-        except (asyncio.IncompleteReadError, msgspec.MsgspecError, ConnectionError) as error:
-            raise EOFError("the decoder is gone") from error
-
-    async def kill(self) -> None:
-        """Ends the child now."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        self._stdin.close()
-        await self._process.wait()
-        with contextlib.suppress(ConnectionError):
-            await self._stdin.wait_closed()
+            return parse_answer(await self.receive())
+        except msgspec.MsgspecError as error:
+            raise EOFError("the decoder talks nonsense") from error
 
 
 class PictureDecoder:
@@ -139,9 +110,9 @@ class PictureDecoder:
 
     async def _take(self, request: TakePicture) -> bytes:
         if self._child is None:
-            self._child = await DecoderChild.start()
-        self._child.send(request)
-        match await self._child.receive():
+            self._child = await DecoderChild.start_decoder()
+        self._child.ask(request)
+        match await self._child.answer():
             case Picture(jpeg) if len(jpeg) <= _MAX_JPEG_BYTES:
                 return jpeg
             case Picture():
@@ -202,7 +173,7 @@ class SoundEncoders:
         self._next_number += 1
         self._sessions[session.number] = session
         if self._child is not None:
-            self._child.send(session.opening)
+            self._child.ask(session.opening)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return session
@@ -214,14 +185,14 @@ class SoundEncoders:
             return
         if self._pushed_at_s is None:
             self._pushed_at_s = self._clock.monotonic()
-        child.send(request)
+        child.ask(request)
 
     def close_session(self, number: int) -> None:
         """Called by sessions. The last one ends the child."""
         if self._sessions.pop(number, None) is None:
             return
         if self._child is not None:
-            self._child.send(CloseSound(number))
+            self._child.ask(CloseSound(number))
         if not self._sessions and self._task is not None:
             self._task.cancel()
 
@@ -244,10 +215,10 @@ class SoundEncoders:
             await self._clock.sleep(backoff.next_delay_s())
 
     async def _run_child(self) -> None:
-        child = await DecoderChild.start()
+        child = await DecoderChild.start_decoder()
         try:
             for session in self._sessions.values():
-                child.send(session.opening)
+                child.ask(session.opening)
             self._child, self._pushed_at_s = child, None
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(child))
@@ -260,7 +231,7 @@ class SoundEncoders:
 
     async def _read(self, child: DecoderChild) -> None:
         while True:
-            answer = await child.receive()
+            answer = await child.answer()
             self._pushed_at_s = None
             if isinstance(answer, SoundFrame) and (session := self._sessions.get(answer.session)) is not None:
                 session.on_frame(answer.presentation_time, answer.data)

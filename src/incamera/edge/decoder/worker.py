@@ -4,7 +4,6 @@ It confines itself once libav is loaded: from then on no file can be opened, wri
 """
 
 import io
-import os
 from fractions import Fraction
 from typing import Any, Final, Literal
 
@@ -13,10 +12,9 @@ import av.error
 import av.logging
 import msgspec
 
+from incamera.edge.child_process import read_body, write_bodies
 from incamera.edge.confinement import Limits, confine
 from incamera.edge.decoder.messages import (
-    LENGTH_BYTES,
-    MAX_MESSAGE_BYTES,
     Answer,
     CloseSound,
     Failed,
@@ -45,14 +43,14 @@ def main() -> None:
     _warm_up()
     confine(_CHILD_LIMITS, readable=(), writable=(), may_connect=False)
     sessions: dict[int, SoundSession] = {}
-    while (body := _read_message()) is not None:
+    while (body := read_body()) is not None:
         try:
             answers = _answer(parse_request(body), sessions)
         except msgspec.MsgspecError:
             return
         except _FAULTS as error:
             answers = [Failed(type(error).__name__)]
-        _write(b"".join(map(render, answers)))
+        write_bodies(map(render, answers))
 
 
 def _answer(request: object, sessions: dict[int, "SoundSession"]) -> list[Answer]:
@@ -155,7 +153,7 @@ def _codec(name: str, mode: Literal["r", "w"]) -> Any:
     return av.CodecContext.create(name, mode)
 
 
-# --- stdin and stdout -----------------------------------------------------------------------------------------------
+# --- the start ------------------------------------------------------------------------------------------------------
 
 
 def _warm_up() -> None:
@@ -169,28 +167,3 @@ def _warm_up() -> None:
         container.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
         container.mux(stream.encode(None))
     decode_picture(clip.getvalue(), 16)
-
-
-def _read_message() -> bytes | None:
-    length = int.from_bytes(_read_exactly(LENGTH_BYTES), "big")
-    if not 0 < length <= MAX_MESSAGE_BYTES:
-        return None
-    body = _read_exactly(length)
-    return body if len(body) == length else None
-
-
-def _read_exactly(count: int) -> bytes:
-    parts: list[bytes] = []
-    while count:
-        part = os.read(0, min(count, 1 << 20))
-        if not part:
-            break
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-
-
-def _write(data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(1, view) :]

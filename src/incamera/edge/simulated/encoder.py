@@ -3,7 +3,6 @@
 What it costs is measured in `docs/howto/add-a-camera-source.md`.
 """
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -14,22 +13,15 @@ from numpy.typing import NDArray
 
 from incamera.edge.simulated.drawing import Picture
 from incamera.edge.simulated.profiles import Profile, SoundCodec, VideoCodec
+from incamera.media.video.byte_stream import split_nal_units
 
 VIDEO_CLOCK_RATE: Final = 90_000
-_START_CODE: Final = re.compile(b"\x00\x00\x01")
 _BT709: Final = 1
 _LIMITED_RANGE: Final = 1
 _REORDERED_PICTURES: Final = 2
 _H264_IDR: Final = 5
 _H265_IDR: Final = (19, 20)
 _SETS: Final = {"H264": (0, 0x1F, (7, 8)), "H265": (1, 0x3F, (32, 33, 34))}  # shift and mask of the type, SPS and PPS
-
-
-def split_nal_units(stream: bytes) -> tuple[bytes, ...]:
-    """The NAL units of a byte stream (H.264 annex B), without start codes."""
-    starts = [match.end() for match in _START_CODE.finditer(stream)]
-    ends = [start - 3 for start in starts[1:]] + [len(stream)]
-    return tuple(stream[start:end].rstrip(b"\x00") for start, end in zip(starts, ends, strict=True) if end > start)
 
 
 class VideoEncoder:

@@ -87,7 +87,7 @@ Message = Request | Response
 def parse_head(head: bytes) -> Message:
     """The start line and headers, without the empty line and without a body; raises RtspProtocolError."""
     start_line, *lines = head.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n").split("\n")
-    headers = _parse_headers(lines)
+    headers = parse_headers(lines)
     if match := _RESPONSE.match(start_line):
         return Response(int(match[1]), headers, reason=match[2] or "")
     if match := _REQUEST.match(start_line):
@@ -95,7 +95,8 @@ def parse_head(head: bytes) -> Message:
     raise RtspProtocolError("a line is neither a request nor a response")
 
 
-def _parse_headers(lines: list[str]) -> Headers:
+def parse_headers(lines: list[str]) -> Headers:
+    """Header lines without their ends; raises RtspProtocolError when there are too many."""
     if len(lines) > _MAX_HEADERS:
         raise RtspProtocolError("too many header lines")
     parsed: list[tuple[str, str]] = []
