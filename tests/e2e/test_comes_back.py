@@ -1,13 +1,11 @@
 """Whatever happens to page, line, server, edge or camera: the picture comes back by itself, and it is a new one."""
 
-import asyncio
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.bad_line import BadLine
+from tests.support.bad_line import bad_line
 from tests.support.browser import open_page, running_browser
 from tests.support.camera import PASSWORD, running_camera
 from tests.support.counter_js import READ_COUNTER_JS
@@ -163,30 +161,13 @@ def test_after_the_browser_was_off_line(page: Page) -> None:
 @pytest.mark.parametrize("how", sample(WAYS, one_of=3))
 def test_after_the_line_fell_silent(home: Home, how: str) -> None:
     """Both ends believe in it; a router that forgot a connection looks like that."""
-    with _bad_line(home.server) as (line, call), open_page(home.browser, f"http://localhost:{line.port}") as page:
+    with bad_line(home.server.port) as (line, call), open_page(home.browser, f"http://localhost:{line.port}") as page:
         _watch(page, home, how)
         call(line.fall_silent)
         page.wait_for_timeout(14_000)
         call(line.cut)
         call(line.speak_again)
         _expect_new_pictures(page)
-
-
-@contextmanager
-def _bad_line(server: Server) -> Iterator[tuple[BadLine, Callable[[Callable[[], None]], None]]]:
-    """A line to the server, and how to call its methods: it lives in a loop of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    line = BadLine(server.port)
-    asyncio.run_coroutine_threadsafe(line.__aenter__(), loop).result(10)
-    try:
-        yield line, lambda action: loop.call_soon_threadsafe(action) and None
-    finally:
-        asyncio.run_coroutine_threadsafe(line.__aexit__(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
 
 
 def _expect_new_pictures(page: Page) -> None:

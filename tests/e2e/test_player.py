@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from incamera.edge.simulated import counter
+from tests.support.bad_line import bad_line
 from tests.support.browser import axe_violations, open_page, overflow_px, running_browser
 from tests.support.camera import PASSWORD, running_camera
 from tests.support.counter_js import READ_COUNTER_JS
@@ -29,6 +31,31 @@ CARD = {
     "staff_informed": None,
     "sound": True,
 }
+
+
+# What a camera may send, as the browser gets it. "sets": parameter sets that mean nothing. "sync": pictures that claim
+# to decode alone and do not, as with intra refresh; only of the large stream.
+SPOIL_JS = """(what) => {
+  window.spoils = what;
+  const append = SourceBuffer.prototype.appendBuffer;
+  const find = (bytes, name) => {
+    for (let at = 0; at + 8 < bytes.length; at += 1)
+      if ([...name].every((sign, i) => bytes[at + i] === sign.charCodeAt(0))) return at + 4;
+    return -1;
+  };
+  SourceBuffer.prototype.appendBuffer = function (data) {
+    const bytes = new Uint8Array(data).slice();
+    const entry = find(bytes, "avc1");
+    if (entry > 0) this.isLarge = bytes[entry + 24] * 256 + bytes[entry + 25] > 1000;
+    if (window.spoils === "sets" && entry > 0) bytes.fill(255, find(bytes, "avcC") + 9, find(bytes, "avcC") + 20);
+    const media = window.spoils === "sync" && this.isLarge ? find(bytes, "mdat") : -1;
+    for (let at = media; at > 0 && at + 5 < bytes.length; ) {
+      if ((bytes[at + 4] & 31) === 5) bytes[at + 4] -= 4;
+      at += 4 + new DataView(bytes.buffer).getUint32(at);
+    }
+    return append.call(this, bytes);
+  };
+}"""
 
 
 @dataclass
@@ -181,6 +208,86 @@ def _expect_full_wall(page: Page) -> None:
 def _both(page: Page, read: str) -> bool:
     seen = page.evaluate(read)
     return len(seen) == len(NAMES) and all(seen)
+
+
+def test_help_lists_the_keys_and_keeps_them_to_itself(home: Home) -> None:
+    with open_page(home.browser, home.server.url) as page:
+        for path, group in (("/", "The wall"), (f"/cameras/{home.channels['garden']}", "The recording")):
+            page.goto(path)
+            expect(page.get_by_role("link", name="Open garden").or_(page.get_by_role("figure"))).to_be_visible()
+            page.keyboard.press("?")
+            dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+            expect(dialog.get_by_role("region", name=group)).to_be_visible()
+            assert axe_violations(page) == []
+            for key in ("Tab", "Tab", "Tab", "1", "f", "s"):
+                page.keyboard.press(key)
+            assert page.evaluate("document.activeElement.closest('dialog') !== null"), "Tab stays inside"
+            assert urlsplit(page.url).path == path, "keys do nothing behind it"
+            assert page.evaluate("document.fullscreenElement") is None
+            page.keyboard.press("Escape")
+            expect(dialog).to_be_hidden()
+        opener = page.get_by_role("button", name="Keyboard shortcuts")
+        opener.click()
+        page.keyboard.press("?")
+        expect(dialog).to_be_hidden()
+        expect(opener).to_be_focused()
+
+
+def test_a_recording_goes_on_at_its_place_when_the_line_was_gone_without_a_word(home: Home) -> None:
+    end = "() => { const all = document.querySelector('figure video').buffered; return all.end(all.length - 1); }"
+    with (
+        bad_line(home.server.port) as (line, call),
+        open_page(home.browser, f"http://localhost:{line.port}") as page,
+    ):
+        _go_back(page, home)
+        call(line.fall_silent)
+        began, at_first = time.monotonic(), _until(page, lambda: _shown(page), "there is a picture")
+        with page.expect_websocket(lambda socket: "/media/playback" in socket.url):
+            page.evaluate("dispatchEvent(new Event('online'))")  # as after sleep; without, it takes eight seconds
+        here = page.evaluate(end)
+        call(line.speak_again)
+        _until(page, lambda: page.evaluate(end) > here + 2, "the new line brings more")
+        later = _until(page, lambda: _shown(page), "there is a picture")
+        assert at_first <= later <= at_first + (time.monotonic() - began) * 25 + 25, "at its own pace, nothing left out"
+        expect(page.get_by_text("The picture comes back by itself")).to_have_count(0)
+
+
+def test_parameter_sets_that_mean_nothing_are_said_and_tried_again(home: Home) -> None:
+    with open_page(home.browser, home.server.url) as page:
+        page.add_init_script(f"({SPOIL_JS})('sets')")
+        page.goto(f"/cameras/{home.channels['garden']}")
+        expect(page.get_by_text("Pictures arrive, but this browser cannot read them")).to_be_visible(timeout=20_000)
+        assert axe_violations(page) == []
+        page.evaluate("window.spoils = ''")
+        page.get_by_role("button", name="Try again").click()
+        _until(page, lambda: _shown(page), "the picture is there")
+        expect(page.get_by_text("Pictures arrive, but this browser cannot read them")).to_have_count(0)
+
+        page.evaluate("window.spoils = 'sets'")
+        page.get_by_role("slider", name="Moment shown").press("ArrowLeft")
+        expect(page.get_by_text("Try a little further along the timeline.")).to_be_visible(timeout=20_000)
+        page.evaluate("window.spoils = ''")
+        page.get_by_role("figure").get_by_role("button", name="Back to live").first.click()
+        _until(page, lambda: _shown(page), "the picture is there")
+
+
+def test_the_small_stream_is_shown_while_the_large_one_cannot_be_joined(home: Home) -> None:
+    with open_page(home.browser, home.server.url) as page:
+        page.add_init_script(f"({SPOIL_JS})('sync')")
+        page.goto(f"/cameras/{home.channels['garden']}")
+        expect(page.get_by_text("this is the small one")).to_be_visible(timeout=20_000)
+        _until(page, lambda: page.evaluate("document.querySelector('figure video').videoWidth") == 640, "it is small")
+
+
+def _go_back(page: Page, home: Home) -> None:
+    """Ten seconds, on the garden's page."""
+    page.goto(f"/cameras/{home.channels['garden']}")
+    _until(page, lambda: _shown(page), "there is a picture")
+    slider = page.get_by_role("slider", name="Moment shown")
+    slider.press("ArrowLeft")
+    slider.press("ArrowLeft")
+    expect(page.get_by_role("figure", name="Recording of garden")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('figure video').readyState >= 3")
 
 
 class _camera:  # noqa: N801 - reads as a verb

@@ -57,6 +57,7 @@ async def test_the_wider_of_two_grants_revoked_ends_what_it_had_opened(household
         {"position": {"handle": 1, "at_us": 2**70}},
         {"play": {"handle": 1, "at_us": 1, "request": "x" * 10_000}},
         {"play": {"handle": 1, "at_us": 1, "speed": "NaN"}},
+        {"ping": "x"},
     ],
 )
 async def test_absurd_wishes_close_the_socket_as_such(household: Household, message: dict[str, object]) -> None:

@@ -68,6 +68,14 @@ async def test_playing_goes_on_over_segments_gaps_and_runs(household: Household)
     assert len((await page.until(pictures=40)).pictures) == 40, "the gap does not count against what is sent ahead"
 
 
+async def test_a_page_may_ask_whether_the_line_is_there(household: Household) -> None:
+    page, _ = await household.open()
+
+    await page.say(ping=1)
+
+    assert (await page.until("pong")).messages == [{"type": "pong"}]
+
+
 async def test_playing_in_a_gap_starts_behind_it(household: Household) -> None:
     studio, channel, start = household.studio, household.channel_id, ago(household, 500)
     await record_once(studio, channel, started_us=start)

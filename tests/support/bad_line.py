@@ -3,7 +3,26 @@
 import asyncio
 import contextlib
 import socket
+import threading
+from collections.abc import Callable, Iterator
 from typing import Self
+
+
+@contextlib.contextmanager
+def bad_line(target_port: int) -> Iterator[tuple["BadLine", Callable[[Callable[[], None]], None]]]:
+    """A line for tests without a loop, and how to call its methods: it lives in a loop and thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    line = BadLine(target_port)
+    asyncio.run_coroutine_threadsafe(line.__aenter__(), loop).result(10)
+    try:
+        yield line, lambda action: loop.call_soon_threadsafe(action) and None
+    finally:
+        asyncio.run_coroutine_threadsafe(line.__aexit__(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 class BadLine:

@@ -58,9 +58,6 @@ class LiveSocket(MediaSocket):
                 self._open(word)
             case {"close": int(handle)}:
                 self._close(handle)
-            case {"ping": int()}:  # pages cannot see the pings of the protocol; silence may be a line that is gone
-                if not self.connection.unsent_bytes:  # else what waits is the answer, and a page that asks on and
-                    self.send_json({"type": "pong"})  # on without reading fills no memory
             case _:
                 raise websocket.WebSocketViolation(
                     websocket.POLICY, 'say {"open": TICKET}, {"close": HANDLE} or {"ping": N}'

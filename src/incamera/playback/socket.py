@@ -4,13 +4,13 @@
             {"play": {"handle":N, "at_us":T, "speed":1, "request":R}}      from the sync sample at or before T
             {"scrub": {"handle":N, "at_us":T, "request":R}}                one sync sample
             {"position": {"handle":N, "at_us":T}}                          where the viewer is: flow control
-            {"pause": {"handle":N}} · {"close": N}
+            {"pause": {"handle":N}} · {"close": N} · {"ping": 1}
     server  {"type":"opened","ticket":TICKET,"handle":N,"channel":ID,"handles":{"main":N,"audio":M},"from_us":…,…}
             {"type":"run", … as live, "request":R}, binary: viewer header and chunk
             {"type":"gap","from_us":…,"to_us":…,"cause":…,"request":R}     nothing was recorded, or it does not open
             {"type":"scrubbed","request":R,"at_us":…}                      after the one picture
             {"type":"end","request":R}                                     caught up with the last recorded
-            {"type":"stopped","handle":N,"reason":…} · {"type":"error", "code":…, "detail":…}
+            {"type":"stopped","handle":N,"reason":…} · {"type":"error", "code":…, "detail":…} · {"type":"pong"}
 
 At most AHEAD_S × speed of media is sent beyond the last reported position; holes do not count. Above ALL_PICTURES_UP_TO
 and backwards only sync samples are sent, and no sound.
@@ -80,7 +80,8 @@ class PlaybackSocket(MediaSocket):
             case {"close": int(handle)}:
                 self._with(handle, lambda view: view.end("closed"))
             case _:
-                raise websocket.WebSocketViolation(websocket.POLICY, "say open, play, scrub, position, pause or close")
+                allowed = "say open, play, scrub, position, pause, close or ping"
+                raise websocket.WebSocketViolation(websocket.POLICY, allowed)
 
     def on_shutdown(self) -> None:
         for view in set(self._views.values()):

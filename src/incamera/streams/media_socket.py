@@ -43,7 +43,7 @@ class MediaSocket(SocketHandler):
     # --- to override ------------------------------------------------------------------------------------------------
 
     def on_message(self, message: dict[str, object]) -> None:
-        """One JSON object. Raise WebSocketViolation(POLICY, ...) for what no page of ours would say."""
+        """One JSON object, never a ping. Raise WebSocketViolation(POLICY, ...) for what no page of ours would say."""
         raise NotImplementedError
 
     # --- to call ----------------------------------------------------------------------------------------------------
@@ -89,7 +89,12 @@ class MediaSocket(SocketHandler):
             message = _object_decoder.decode(data)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise websocket.WebSocketViolation(websocket.POLICY, "messages are JSON objects") from error
-        self.on_message(message)
+        match message:
+            case {"ping": int()}:  # pages cannot see the pings of the protocol; silence may be a line that is gone
+                if not self.connection.unsent_bytes:  # else what waits is the answer, and a page that asks on and
+                    self.send_json({"type": "pong"})  # on without reading fills no memory
+            case _:
+                self.on_message(message)
 
 
 class LagMeter:

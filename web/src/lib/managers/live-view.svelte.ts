@@ -2,13 +2,19 @@
  * One live picture on the page, for a tile or the camera page: which stream, which player, and what to say.
  *
  *   idle ─start─► starting ─picture─► playing ⇄ waiting (line or camera lost, comes back by itself)
- *                    └──────► stopped | refused | unsupported   (until started again)
+ *         │          └──────► stopped | refused | unsupported   (until started again)
+ *         └─ pictures come and cannot be read ─► the sub stream, else unreadable ─► tried again by itself
  */
 import type { Channel } from "../api/model";
 import { canPlay, type LiveEvent, LivePlayer, LowDelayPlayer, LowDelaySound, type Run, SoundPlayer, type StopReason, type Subscription } from "../player";
 import { liveSocket } from "./live";
 
-export type LiveStatus = "idle" | "starting" | "playing" | "waiting" | "stopped" | "refused" | "unsupported";
+export type LiveStatus = "idle" | "starting" | "playing" | "waiting" | "stopped" | "refused" | "unsupported" | "unreadable";
+
+/** A camera that was restarted or set up anew may be readable again. */
+const TRY_AGAIN_MS = 20_000;
+/** A stream that is there and sends nothing for so long has no sync sample to begin with: huge GOPs, intra refresh. */
+const FIRST_FRAME_MS = 6000;
 
 export interface LiveElements {
   readonly video: HTMLVideoElement;
@@ -29,6 +35,10 @@ export class LiveView {
   isSoundOn = $state(false);
   soundRefusal = $state<string | null>(null);
   size = $state<{ width: number; height: number } | null>(null);
+  /** The sub stream, because the main one cannot be shown here. */
+  isSmaller = $state(false);
+  /** The camera is there, and has sent no picture yet that decodes alone. */
+  isIncomplete = $state(false);
 
   private elements: LiveElements | null = null;
   private channel: Channel | null = null;
@@ -37,6 +47,9 @@ export class LiveView {
   private picture: Subscription | null = null;
   private soundSubscription: Subscription | null = null;
   private stream: "main" | "sub" = "main";
+  private lowDelay = false;
+  private retryTimer: ReturnType<typeof setTimeout> | undefined;
+  private firstFrameTimer: ReturnType<typeof setTimeout> | undefined;
 
   start(channel: Channel, elements: LiveElements, choice: LiveChoice): void {
     this.stop();
@@ -44,21 +57,24 @@ export class LiveView {
     this.elements = elements;
     this.stream = choice.stream === "sub" && channel.has_sub ? "sub" : "main";
     this.status = "starting";
-    this.isLowDelay = (choice.lowDelay ?? false) && elements.canvas !== undefined;
-    this.player = this.isLowDelay ? this.lowDelayPlayer(elements) : this.smoothPlayer(elements);
-    this.subscribe();
+    this.lowDelay = choice.lowDelay ?? false;
+    this.begin(elements);
   }
 
   stop(): void {
-    this.turnSoundOff();
-    this.picture?.close();
-    this.player?.close();
-    this.picture = null;
-    this.player = null;
+    this.letGo();
+    clearTimeout(this.retryTimer);
     this.status = "idle";
+    this.isSmaller = false;
     this.stopReason = null;
     this.refusal = null;
     this.size = null;
+  }
+
+  /** What could not be read; the sentence stays until a picture is there. */
+  tryAgain(): void {
+    clearTimeout(this.retryTimer);
+    if (this.status === "unreadable" && this.elements && !this.player) this.begin(this.elements);
   }
 
   pause(): void {
@@ -104,10 +120,27 @@ export class LiveView {
     return wallUs === null ? null : wallUs / 1000;
   }
 
+  private begin(elements: LiveElements): void {
+    this.isLowDelay = this.lowDelay && elements.canvas !== undefined;
+    this.player = this.isLowDelay ? this.lowDelayPlayer(elements) : this.smoothPlayer(elements);
+    this.subscribe();
+  }
+
+  private letGo(): void {
+    this.turnSoundOff();
+    clearTimeout(this.firstFrameTimer);
+    this.isIncomplete = false;
+    this.picture?.close();
+    this.player?.close();
+    this.picture = null;
+    this.player = null;
+  }
+
   private smoothPlayer(elements: LiveElements): LivePlayer {
     return new LivePlayer(elements.video, {
       onPicture: () => this.playing(),
       onBroken: () => this.subscribe(),
+      onUnreadable: () => this.unreadable(),
       soundEdgeS: () => (this.sound instanceof SoundPlayer ? this.sound.edgeS : null),
     });
   }
@@ -151,6 +184,8 @@ export class LiveView {
         this.startRun(event.run);
         break;
       case "frame":
+        clearTimeout(this.firstFrameTimer);
+        this.isIncomplete = false;
         this.player?.push(event.frame);
         break;
       case "waiting":
@@ -171,27 +206,41 @@ export class LiveView {
 
   private startRun(run: Run): void {
     if (!canPlay(run.codec)) {
-      this.tryOtherStream();
+      if (!this.tryOtherStream()) {
+        this.picture?.close();
+        this.status = "unsupported";
+      }
       return;
     }
     this.size = { width: run.width, height: run.height };
     if (this.status === "waiting") this.status = "playing";
+    clearTimeout(this.firstFrameTimer);
+    this.firstFrameTimer = setTimeout(() => {
+      if (!this.tryOtherStream()) this.isIncomplete = true;
+    }, FIRST_FRAME_MS);
     this.player?.startRun(run);
   }
 
   /** The main stream is often H.265, which many browsers do not play; the sub stream is H.264 nearly everywhere. */
-  private tryOtherStream(): void {
-    if (this.stream === "main" && this.channel?.has_sub) {
-      this.picture?.close();
-      this.stream = "sub";
-      this.subscribe();
-    } else {
-      this.picture?.close();
-      this.status = "unsupported";
-    }
+  private tryOtherStream(): boolean {
+    if (this.stream !== "main" || !this.channel?.has_sub) return false;
+    this.picture?.close();
+    this.stream = "sub";
+    this.isSmaller = true;
+    this.subscribe();
+    return true;
+  }
+
+  private unreadable(): void {
+    const { elements } = this;
+    if (!elements || this.tryOtherStream()) return;
+    this.letGo();
+    this.status = "unreadable";
+    this.retryTimer = setTimeout(() => this.tryAgain(), TRY_AGAIN_MS);
   }
 
   private interrupted(): void {
+    clearTimeout(this.firstFrameTimer);
     this.player?.interrupt();
     if (this.status === "playing") this.status = "waiting";
   }

@@ -3,14 +3,20 @@
  *
  *   idle ─seek─► loading ─picture─► playing ⇄ paused
  *                   ▲  scrub ► scrubbing ─release─► loading
- *                   └───────── line lost: asks again from where it was
+ *                   └───────── line lost: asks again from where it is, and plays what is here meanwhile
  */
 import type { Channel } from "../api/model";
-import { canPlay, PlaybackPlayer, PlaybackSocket, type PlaybackEvent, type Run, SoundPlayer } from "../player";
+import { canPlay, Failures, PlaybackPlayer, PlaybackSocket, type PlaybackEvent, type Run, SoundPlayer } from "../player";
 import { playbackTicket, playbackUrl } from "./live";
+import { now } from "./now.svelte";
 
-export type PastStatus = "idle" | "loading" | "playing" | "paused" | "scrubbing" | "waiting" | "failed" | "unsupported";
+export type PastStatus = "idle" | "loading" | "playing" | "paused" | "scrubbing" | "waiting" | "failed" | "unsupported" | "unreadable";
 export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16] as const;
+
+/** A damaged place is tried again, then jumped over; a recording that is nothing but damage is given up. */
+const MOST_FAILURES = 4;
+const FORGET_FAILURES_MS = 30_000;
+const OVER_DAMAGE_MS = 3000;
 
 export interface PastElements {
   readonly video: HTMLVideoElement;
@@ -45,7 +51,12 @@ export class PastView {
   private socket: PlaybackSocket | null = null;
   private sound: SoundPlayer | null = null;
   private elements: PastElements | null = null;
+  private channel: Channel | null = null;
+  private withSound = false;
   private hasEnded = false;
+  private isLineLost = false;
+  private readonly failures = new Failures(MOST_FAILURES, FORGET_FAILURES_MS);
+  private stopListening: () => void = () => undefined;
   /** Holes told of since the last jump; they are told ahead of the picture. */
   private gaps: Gap[] = [];
 
@@ -53,10 +64,11 @@ export class PastView {
 
   open(channel: Channel, elements: PastElements, withSound: boolean): void {
     this.close();
-    this.elements = elements;
+    Object.assign(this, { channel, elements, withSound });
     this.player = new PlaybackPlayer(elements.video, {
       onPicture: () => this.pictureShown(),
-      onBroken: () => this.reopen(channel),
+      onBroken: () => this.reopen(),
+      onUnreadable: () => this.giveUp(),
       onPosition: (wallUs) => this.moved(wallUs),
     });
     this.socket = new PlaybackSocket({
@@ -64,10 +76,13 @@ export class PastView {
       ticket: () => playbackTicket(channel.id, withSound ? ["main", "audio"] : ["main"]),
       listener: (event) => this.receive(event),
     });
+    const { socket } = this;
+    this.stopListening = now.whenAwake(() => socket.retryNow());
   }
 
   close(): void {
     this.turnSoundOff();
+    this.stopListening();
     this.socket?.close();
     this.player?.close();
     this.socket = null;
@@ -78,6 +93,7 @@ export class PastView {
     this.gap = null;
     this.gaps = [];
     this.hasEnded = false;
+    this.isLineLost = false;
   }
 
   /** Plays from that moment. */
@@ -98,6 +114,7 @@ export class PastView {
 
   /** Shows the key frame at that moment while the finger moves. */
   scrub(ms: number): void {
+    this.openAgain();
     this.status = "scrubbing";
     this.positionMs = ms;
     this.player?.pause();
@@ -106,6 +123,7 @@ export class PastView {
 
   /** The finger is up: play from where it was. */
   release(ms: number): void {
+    this.openAgain();
     this.status = "loading";
     this.seek(ms);
   }
@@ -154,11 +172,27 @@ export class PastView {
     this.isSoundOn = false;
   }
 
-  private reopen(channel: Channel): void {
-    const { elements, positionMs, isSoundOn } = this;
-    if (!elements || positionMs === null) return;
-    this.open(channel, elements, isSoundOn);
-    this.seek(positionMs);
+  /** What could not be read may be followed by what can. */
+  private openAgain(): void {
+    if (!this.player && this.channel && this.elements) this.open(this.channel, this.elements, this.withSound);
+  }
+
+  private reopen(): void {
+    const { positionMs, isSoundOn, status, elements } = this;
+    if (positionMs === null || this.failures.note()) {
+      this.giveUp();
+      return;
+    }
+    this.close();
+    this.openAgain();
+    if (isSoundOn && elements) this.turnSoundOn(elements.audio.volume);
+    if (status === "paused") this.status = status;
+    this.seek(positionMs + (this.failures.count - 1) * OVER_DAMAGE_MS);
+  }
+
+  private giveUp(): void {
+    this.close();
+    this.status = "unreadable";
   }
 
   private receive(event: PlaybackEvent): void {
@@ -184,7 +218,8 @@ export class PastView {
         if (this.status === "loading" && !this.player?.hasPicture) this.options.onEnd(); // nothing recorded from there on
         break;
       case "waiting":
-        if (this.status === "playing" || this.status === "loading") this.status = "waiting";
+        this.isLineLost = true;
+        if (this.status === "loading") this.status = "waiting";
         break;
       case "stopped":
       case "refused":
@@ -195,6 +230,7 @@ export class PastView {
   }
 
   private startRun(run: Run): void {
+    this.isLineLost = false;
     if (this.knows(run)) this.player?.startRun(run);
     else this.player?.pause();
   }
@@ -214,11 +250,19 @@ export class PastView {
 
   private moved(wallUs: number): void {
     if (this.status === "scrubbing") return;
+    this.noticeLine();
     const isNear = this.positionMs !== null && Math.abs(this.positionMs - wallUs / 1000) < 1;
     this.positionMs = wallUs / 1000;
     this.socket?.reportPosition(wallUs);
     const atMs = wallUs / 1000;
     this.gap = this.gaps.find((gap) => atMs > gap.fromMs - 200 && atMs < gap.toMs + 3000) ?? null;
     if (this.hasEnded && isNear && this.status === "playing") this.options.onEnd();
+  }
+
+  /** About ten seconds are here when a line is lost: most come back before anybody need know. */
+  private noticeLine(): void {
+    const isStarved = this.player?.isStarved ?? false;
+    if (this.status === "playing" && this.isLineLost && isStarved) this.status = "waiting";
+    else if (this.status === "waiting" && !isStarved) this.status = "playing";
   }
 }

@@ -27,10 +27,12 @@ class Surface extends EventTarget {
   pause(): void {
     this.paused = true;
   }
+  getVideoPlaybackQuality = (): { totalVideoFrames: number } => ({ totalVideoFrames: decoded });
   removeAttribute(): void {}
   load(): void {}
 }
 
+let decoded: number;
 let ranges: [number, number][];
 const isBuffered = (atS: number): boolean => ranges.some(([from, to]) => from <= atS && atS < to);
 
@@ -58,6 +60,8 @@ beforeEach(() => {
   vi.useFakeTimers();
   vi.stubGlobal("MediaSource", Source);
   vi.stubGlobal("URL", { createObjectURL: () => "blob:", revokeObjectURL: () => undefined });
+  vi.stubGlobal("document", { hidden: false });
+  decoded = 0;
   ranges = [];
 });
 afterEach(() => {
@@ -87,4 +91,48 @@ test("after a gap the picture goes on, also when the first picture behind it is 
   expect(video.currentTime).toBeGreaterThanOrEqual(54);
   expect(isBuffered(video.currentTime)).toBe(true);
   player.close();
+});
+
+/** Twenty-five pictures a second for so many seconds; how often the player asked for a new start, and whether it gave up. */
+async function watch(seconds: number, shows: (second: number) => boolean): Promise<{ broken: number; unreadable: number }> {
+  const told = { broken: 0, unreadable: 0 };
+  const video = new Surface();
+  const player: LivePlayer = new LivePlayer(video as unknown as HTMLVideoElement, {
+    onBroken: () => {
+      told.broken += 1;
+      player.startRun(aRun());
+    },
+    onUnreadable: () => (told.unreadable += 1),
+  });
+  player.startRun(aRun());
+  for (let picture = 0; picture < seconds * 25; picture += 1) {
+    player.push(at(picture / 25, picture % 25 === 0));
+    if (shows(picture / 25)) {
+      decoded += 1;
+      video.dispatchEvent(new Event("loadeddata"));
+    }
+    await vi.advanceTimersByTimeAsync(40);
+  }
+  player.close();
+  return told;
+}
+
+test("pictures that arrive and are never shown: somebody is told, once", async () => {
+  expect(await watch(4, () => false)).toEqual({ broken: 0, unreadable: 0 });
+  expect(await watch(40, () => false)).toEqual({ broken: 0, unreadable: 1 });
+});
+
+test("a screen that stands still later: a fresh start twice, then somebody is told", async () => {
+  expect(await watch(18, (second) => second < 5)).toEqual({ broken: 2, unreadable: 0 });
+  expect(await watch(40, (second) => second < 5)).toEqual({ broken: 2, unreadable: 1 });
+});
+
+test("a page that nobody sees may leave its pictures undecoded", async () => {
+  vi.stubGlobal("document", { hidden: true });
+
+  expect(await watch(40, () => false)).toEqual({ broken: 0, unreadable: 0 });
+});
+
+test("pictures that are shown are left alone", async () => {
+  expect(await watch(40, () => true)).toEqual({ broken: 0, unreadable: 0 });
 });

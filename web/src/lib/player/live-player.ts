@@ -3,12 +3,15 @@
  *
  *   empty ──run──► filling (burst of the current GOP) ──15 ms of quiet──► playing near the edge
  *     ▲                                                                        │
- *     └───────────── SourceBuffer broken: fresh media source, new ticket ◄─────┘
+ *     ├───────── SourceBuffer broken, or pictures come and none is shown: ◄────┘
+ *     │                    fresh media source, new ticket
+ *     └─► three times in half a minute, or never a picture: unreadable, and somebody else's to say
  *
  * Sound has a media element of its own (sound.ts): a video element with a silent audio buffer would stall, and the picture
  * never waits for sound.
  */
 import { claimDuration, compositionOffset } from "./boxes";
+import { Failures } from "./failures";
 import { holdEdge, JitterTarget, movingEdge, trail } from "./live-edge";
 import { type AttachedSource, attachSource, hasMediaSource } from "./media-source";
 import { Track } from "./track";
@@ -19,12 +22,18 @@ const BURST_QUIET_MS = 15;
 const BURST_LONGEST_MS = 150;
 const KEEP_BEHIND_S = 30;
 const STEP_MS = 100;
+/** Pictures that arrive for so long while the screen stands still are not being decoded. */
+const STILL_MS = 5000;
+const MOST_FAILURES = 3;
+const FORGET_FAILURES_MS = 30_000;
 
 export interface LivePlayerOptions {
   /** The first picture is on the screen. */
   readonly onPicture?: (() => void) | undefined;
   /** The buffer broke: subscribe again, a fresh source waits. */
   readonly onBroken?: (() => void) | undefined;
+  /** Pictures arrive, and whatever was tried none reaches the screen. Nothing more happens until the next run. */
+  readonly onUnreadable?: (() => void) | undefined;
   /** Where the newest sound is, in media seconds, so that the picture leaves it time to arrive; null without sound. */
   readonly soundEdgeS?: (() => number | null) | undefined;
 }
@@ -46,6 +55,10 @@ export class LivePlayer {
   private burstStartedMs = 0;
   private readonly stepTimer: ReturnType<typeof setInterval>;
   private steps = 0;
+  private readonly failures = new Failures(MOST_FAILURES, FORGET_FAILURES_MS);
+  private decoded = 0;
+  private stillSinceMs = 0;
+  private hasShown = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -128,28 +141,35 @@ export class LivePlayer {
     });
   }
 
-  private restart(): void {
+  private restart(isWorthwhile = true): void {
     this.track?.close();
     this.attached?.detach();
     this.attached = null;
     this.track = null;
     this.run = null;
+    this.stillSinceMs = performance.now();
     this.isStarted = false;
     this.origin.reset();
     this.wall.clear();
     this.jitter.reset();
-    this.options.onBroken?.();
+    if (this.failures.note() || !isWorthwhile) this.options.onUnreadable?.();
+    else this.options.onBroken?.();
   }
 
   private extendBurst(mediaS: number): void {
     if (this.burstTimer === undefined) {
       this.burstStartedMs = performance.now();
       this.seek(mediaS); // the sync sample is on the screen while the rest of the GOP arrives
-      this.video.addEventListener("loadeddata", () => this.options.onPicture?.(), { once: true });
+      this.video.addEventListener("loadeddata", () => this.showed(), { once: true });
     }
     clearTimeout(this.burstTimer);
     const left = BURST_LONGEST_MS - (performance.now() - this.burstStartedMs);
     this.burstTimer = setTimeout(() => this.start(), Math.max(0, Math.min(BURST_QUIET_MS, left)));
+  }
+
+  private showed(): void {
+    this.hasShown = true;
+    this.options.onPicture?.();
   }
 
   private start(): void {
@@ -167,6 +187,7 @@ export class LivePlayer {
 
   private step(): void {
     this.steps += 1;
+    this.watchScreen();
     if (!this.isStarted || this.isPaused || !this.track) return;
     if (this.steps % 50 === 0) this.track.trim();
     const edgeS = movingEdge(this.edgeS, this.intervalS, (performance.now() - this.edgeArrivedMs) / 1000);
@@ -177,6 +198,19 @@ export class LivePlayer {
       this.video.playbackRate = correction.rate;
     }
     if (this.video.paused) this.play();
+  }
+
+  /** A decoder may be silent about what it cannot read. A page that nobody sees need not decode at all. */
+  private watchScreen(): void {
+    const nowMs = performance.now();
+    const { totalVideoFrames } = this.video.getVideoPlaybackQuality();
+    const isExpected = this.run !== null && !this.isPaused && !document.hidden && nowMs - this.edgeArrivedMs < 1000;
+    if (!isExpected || totalVideoFrames !== this.decoded) {
+      this.decoded = totalVideoFrames;
+      this.stillSinceMs = nowMs;
+    } else if (nowMs - this.stillSinceMs > STILL_MS) {
+      this.restart(this.hasShown); // a stream that never gave a picture gives none from the start again
+    }
   }
 
   /**

@@ -1,35 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Backoff } from "./backoff";
-import { aFrame, aRun, frameBytes } from "./samples.test-support";
+import { aFrame, aRun, frameBytes, runMessage, ScriptedSocket } from "./samples.test-support";
 import { type LiveEvent, LiveSocket, type Ticket, TicketRefused } from "./live-socket";
-
-/** The far end of a WebSocket, as a page sees it; the browser's own class needs a server. */
-class ScriptedSocket {
-  readyState = 0;
-  binaryType = "blob";
-  onopen: (() => void) | null = null;
-  onmessage: ((event: { data: string | ArrayBuffer }) => void) | null = null;
-  onclose: (() => void) | null = null;
-  readonly sent: Record<string, unknown>[] = [];
-
-  send(text: string): void {
-    this.sent.push(JSON.parse(text) as Record<string, unknown>);
-  }
-
-  close(): void {
-    this.readyState = 3;
-    this.onclose?.();
-  }
-
-  accept(): void {
-    this.readyState = 1;
-    this.onopen?.();
-  }
-
-  say(message: object): void {
-    this.onmessage?.({ data: JSON.stringify(message) });
-  }
-}
 
 let sockets: ScriptedSocket[];
 let asked: { channelId: string; streams: string[] }[];
@@ -185,15 +157,13 @@ test("a run message is parsed once for its listener", async () => {
   expect(events).toEqual([{ kind: "run", run }]);
 });
 
-const runMessage = { type: "run", handle: 7, run: "run-1", codec: "avc1.640028", timescale: 90_000, init: "AA==", wall_start_us: 0, decode_start: 0, width: 1280, height: 720, gap: null };
-
 async function watching(live: LiveSocket): Promise<{ close(): void }> {
   const subscription = live.subscribe("door", "main", () => undefined);
   await settle();
   const socket = sockets[0]!;
   socket.accept();
   socket.say({ type: "opened", ticket: "door-main-1", handle: 7, channel: "door", stream: "main" });
-  socket.say(runMessage);
+  socket.say(runMessage(7));
   for (const isSync of [true, false, true, false]) socket.onmessage?.({ data: frameBytes(aFrame({ isSync })) });
   return subscription;
 }

@@ -13,6 +13,7 @@
  * request, requested while the socket is still opening.
  */
 import { Backoff } from "./backoff";
+import { hangUp, LineWatch, OPENS_WITHIN_MS, opensInTime, within } from "./line-watch";
 import { type MediaFrame, parseFrame, parseMessage, type Run, type ServerMessage, type StopReason } from "./wire";
 
 export interface Ticket {
@@ -66,16 +67,6 @@ interface Entry {
 }
 
 const IDLE_CLOSE_MS = 10_000;
-/**
- * A line that is gone without a word (a router that restarts, a machine that slept) looks like a camera that sends nothing.
- * So silence is asked about, and a question that stays without answer ends the line.
- */
-const SILENCE_MS = 4000;
-const ANSWER_MS = 4000;
-const ANSWER_AFTER_SLEEP_MS = 1500;
-const WATCH_MS = 1000;
-/** A line that opens, or tickets that come, later than this do so over a line that was lost meanwhile. */
-const OPENS_WITHIN_MS = 8000;
 const LINGER_MS = 1000;
 /** About ten seconds; a stream with longer GOPs is joined through the server. */
 const MOST_RECENT = 300;
@@ -89,10 +80,7 @@ export class LiveSocket {
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private idleTimer: ReturnType<typeof setTimeout> | undefined;
   private isBatchPlanned = false;
-  private watchTimer: ReturnType<typeof setInterval> | undefined;
-  private heardAtMs = 0;
-  private watchedAtMs = 0;
-  private questionEndsAtMs: number | null = null;
+  private readonly watch = new LineWatch({ ask: () => this.send({ ping: 1 }), leave: () => this.abandon() });
 
   constructor(private readonly options: LiveSocketOptions) {
     this.backoff = options.backoff ?? new Backoff();
@@ -115,7 +103,7 @@ export class LiveSocket {
    * once instead of waiting for the back-off, and asks a line that seems to be there whether it is.
    */
   retryNow(): void {
-    if (this.socket) this.question(ANSWER_AFTER_SLEEP_MS);
+    this.watch.doubt();
     if (this.retryTimer === undefined) return;
     clearTimeout(this.retryTimer);
     this.retryTimer = undefined;
@@ -126,7 +114,7 @@ export class LiveSocket {
   close(): void {
     clearTimeout(this.retryTimer);
     clearTimeout(this.idleTimer);
-    clearInterval(this.watchTimer);
+    this.watch.stop();
     this.retryTimer = undefined;
     const socket = this.socket;
     this.socket = null;
@@ -187,7 +175,7 @@ export class LiveSocket {
     const socket = (this.options.makeSocket ?? ((url: string) => new WebSocket(url)))(this.options.url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      this.watch();
+      this.watch.start();
       for (const entry of this.entries) this.open(entry);
     };
     socket.onmessage = (message: MessageEvent<string | ArrayBuffer>) => this.receive(message.data);
@@ -195,50 +183,19 @@ export class LiveSocket {
       if (this.socket === socket) this.lost();
     };
     this.socket = socket;
-    setTimeout(() => {
-      if (this.socket === socket && socket.readyState !== WebSocket.OPEN) this.abandon();
-    }, OPENS_WITHIN_MS);
-  }
-
-  private watch(): void {
-    clearInterval(this.watchTimer);
-    this.heardAtMs = this.watchedAtMs = performance.now();
-    this.questionEndsAtMs = null;
-    this.watchTimer = setInterval(() => this.look(), WATCH_MS);
-  }
-
-  private look(): void {
-    const nowMs = performance.now();
-    const sleptMs = nowMs - this.watchedAtMs - WATCH_MS; // timers stand still while a machine sleeps or a page is frozen
-    this.watchedAtMs = nowMs;
-    if (sleptMs > SILENCE_MS) {
-      this.questionEndsAtMs = null; // what waits unread has to be read first
-      this.question(ANSWER_AFTER_SLEEP_MS);
-    } else if (this.questionEndsAtMs !== null) {
-      if (nowMs > this.questionEndsAtMs) this.abandon();
-    } else if (nowMs - this.heardAtMs > SILENCE_MS) {
-      this.question(ANSWER_MS);
-    }
-  }
-
-  private question(answerWithinMs: number): void {
-    if (this.socket?.readyState !== WebSocket.OPEN) return;
-    const endsAtMs = performance.now() + answerWithinMs;
-    this.questionEndsAtMs = Math.min(endsAtMs, this.questionEndsAtMs ?? endsAtMs);
-    this.send({ ping: 1 });
+    opensInTime(socket, () => this.socket === socket && this.abandon());
   }
 
   /** The line does not answer: closing it properly would wait for the far end. */
   private abandon(): void {
     const socket = this.socket;
     if (!socket) return;
-    socket.onclose = socket.onmessage = socket.onopen = null;
-    socket.close();
+    hangUp(socket);
     this.lost();
   }
 
   private lost(): void {
-    clearInterval(this.watchTimer);
+    this.watch.stop();
     this.socket = null;
     this.forgetHandles();
     this.byTicket.clear();
@@ -308,8 +265,7 @@ export class LiveSocket {
   }
 
   private receive(data: string | ArrayBuffer): void {
-    this.heardAtMs = performance.now();
-    this.questionEndsAtMs = null;
+    this.watch.heard();
     if (typeof data === "string") {
       this.receiveMessage(parseMessage(data));
       return;
@@ -377,14 +333,6 @@ export class LiveSocket {
     entry.isOver = reason !== "server_stopping";
     entry.listener({ kind: "stopped", reason });
   }
-}
-
-/** Rejects when the promise takes longer. */
-function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("it took too long")), ms);
-    promise.finally(() => clearTimeout(timer)).then(resolve, reject);
-  });
 }
 
 function keepRecent(entry: Entry, frame: MediaFrame): void {

@@ -11,6 +11,7 @@
  * as missing: the picture does not wait for it.
  */
 import { compositionOffset, decoderDescription, mediaData } from "./boxes";
+import { Failures } from "./failures";
 import { dueIndex, mayDecode } from "./picture-queue";
 import { MediaOrigin, WallMap } from "./wall-map";
 import type { MediaFrame, Run } from "./wire";
@@ -23,6 +24,8 @@ const CATCH_UP_MS = 2500;
 const MOST_HELD = 16;
 const MOST_FAILURES = 3;
 const FORGET_FAILURES_MS = 10_000;
+/** A decoder that takes pictures and gives none for so long cannot read them, though it does not say so. */
+const SILENT_MS = 5000;
 
 export function isLowDelayAvailable(): boolean {
   return "VideoDecoder" in globalThis;
@@ -52,7 +55,9 @@ export class LowDelayPlayer {
   private held: VideoFrame[] = [];
   private drawRequest = 0;
   private hasDrawn = false;
-  private failures: number[] = [];
+  private readonly failures = new Failures(MOST_FAILURES, FORGET_FAILURES_MS);
+  /** Since when the decoder has been given pictures and gave none. */
+  private silentSinceMs: number | null = null;
   private context: CanvasRenderingContext2D | null = null;
   /** Pictures left out so far, to keep up. */
   dropped = 0;
@@ -71,6 +76,7 @@ export class LowDelayPlayer {
     this.run = run;
     this.needsSync = true;
     this.coded = [];
+    this.silentSinceMs = null;
     this.decoder ??= new VideoDecoder({ output: (picture) => this.take(picture), error: () => this.fail() });
     this.decoder.configure({
       codec: run.codec,
@@ -96,6 +102,7 @@ export class LowDelayPlayer {
     const type = frame.isSync ? "key" : "delta";
     this.coded.push(new EncodedVideoChunk({ type, timestamp: Math.round(this.edgeS * 1e6), data }));
     this.feed();
+    if (this.silentSinceMs !== null && performance.now() - this.silentSinceMs > SILENT_MS) this.options.onUnsupported();
   }
 
   get delayS(): number {
@@ -139,8 +146,18 @@ export class LowDelayPlayer {
 
   private feed(): void {
     const heardS = this.options.heardS?.() ?? null;
-    while (this.coded.length > 0 && mayDecode(this.coded[0]!.timestamp / 1e6, heardS)) this.decoder?.decode(this.coded.shift()!);
+    while (this.coded.length > 0 && mayDecode(this.coded[0]!.timestamp / 1e6, heardS)) this.decode(this.coded.shift()!);
     if (this.coded.length > 0) this.planDraw();
+  }
+
+  private decode(chunk: EncodedVideoChunk): void {
+    if (this.decoder?.state !== "configured") return;
+    this.silentSinceMs ??= performance.now();
+    try {
+      this.decoder.decode(chunk);
+    } catch {
+      this.fail(); // what claims to be a sync sample is none
+    }
   }
 
   private planDraw(): void {
@@ -159,6 +176,7 @@ export class LowDelayPlayer {
   }
 
   private take(picture: VideoFrame): void {
+    this.silentSinceMs = null;
     this.decodedS = picture.timestamp / 1e6;
     if (this.decoder && this.decoder.decodeQueueSize <= 1) this.catchUpUntilMs = 0;
     if (this.isPaused) {
@@ -199,10 +217,10 @@ export class LowDelayPlayer {
 
   /** A damaged picture closes a decoder for good; a fresh one goes on at the next sync sample, unless it fails again and again. */
   private fail(): void {
+    if (this.decoder && this.decoder.state !== "closed") this.decoder.close();
     this.decoder = null;
-    const nowMs = performance.now();
-    this.failures = [...this.failures.filter((atMs) => nowMs - atMs < FORGET_FAILURES_MS), nowMs];
-    if (this.failures.length < MOST_FAILURES && this.run) this.startRun(this.run);
+    this.silentSinceMs = null;
+    if (!this.failures.note() && this.run) this.startRun(this.run);
     else this.options.onUnsupported();
   }
 }

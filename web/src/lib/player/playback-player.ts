@@ -20,10 +20,14 @@ const LAST_CLAIM_S = 1;
 /** Key frames sent alone must bridge the distance to the next: ten-second GOPs exist ("smart codecs"). */
 const LONGEST_CLAIM_S = 12;
 const STEP_MS = 100;
+/** Pictures that came so long ago and are not shown are not being decoded. */
+const SHOWN_WITHIN_MS = 6000;
 
 export interface PlaybackPlayerOptions {
   readonly onPicture?: (() => void) | undefined;
   readonly onBroken: () => void;
+  /** Pictures came, and none of them reached the screen. */
+  readonly onUnreadable: () => void;
   readonly onPosition: (wallUs: number) => void;
 }
 
@@ -32,7 +36,11 @@ export class PlaybackPlayer {
   private readonly wall = new WallMap(1800);
   private attached: AttachedSource | null = null;
   private track: Track | null = null;
+  /** The run whose chunks come, and the one whose chunks go into the buffer: the same but for a moment. */
   private run: Run | null = null;
+  private appending: Run | null = null;
+  /** Decode time of the last picture of each run since the last jump. */
+  private readonly lastOf = new Map<string, number>();
   private waiting: MediaFrame | null = null;
   private sound: SoundPlayer | null = null;
   private seekToUs: number | null = null;
@@ -42,6 +50,7 @@ export class PlaybackPlayer {
   /** Media time of the picture that is really on the screen: a browser may show the next one some milliseconds early. */
   private shownS: number | null = null;
   private pictureRequest = 0;
+  private arrivedAtMs: number | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
 
   constructor(
@@ -61,8 +70,10 @@ export class PlaybackPlayer {
   /** What is buffered is forgotten; the next chunks answer a jump to `atUs`. */
   expect(atUs: number): void {
     this.seekToUs = atUs;
-    this.run = null;
+    this.arrivedAtMs = null;
+    this.run = this.appending = null;
     this.waiting = null;
+    this.lastOf.clear();
     this.shownS = null;
     this.wall.clear();
     this.track?.clear();
@@ -70,16 +81,15 @@ export class PlaybackPlayer {
   }
 
   startRun(run: Run): void {
-    this.flush();
     this.run = run;
     if (!this.attached) this.attach();
-    this.track!.startRun(run.codec, this.origin.timestampOffset(run), run.init);
   }
 
   push(frame: MediaFrame): void {
-    const { run, track } = this;
-    if (!run || !track) return;
-    if (this.waiting) this.append(this.waiting, frame.decodeTime - this.waiting.decodeTime);
+    const { run } = this;
+    if (!run || this.isHere(run, frame)) return;
+    if (run.id !== this.appending?.id) this.append(run);
+    else if (this.waiting) this.appendWaiting(frame.decodeTime - this.waiting.decodeTime);
     this.waiting = frame;
     const mediaS = this.origin.secondsAt(run, frame.decodeTime + compositionOffset(frame.chunk));
     this.wall.add(mediaS, frame);
@@ -88,8 +98,7 @@ export class PlaybackPlayer {
 
   /** No further chunk follows the last one: it goes in as it is. */
   flush(): void {
-    if (this.waiting && this.run) this.append(this.waiting, LAST_CLAIM_S * this.run.timescale);
-    this.waiting = null;
+    if (this.appending) this.appendWaiting(LAST_CLAIM_S * this.appending.timescale);
   }
 
   /** Shows one key frame and stays on it. */
@@ -131,6 +140,11 @@ export class PlaybackPlayer {
     return this.seekToUs === null;
   }
 
+  /** Everything that is here was shown. */
+  get isStarved(): boolean {
+    return this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+  }
+
   get wallUs(): number | null {
     return this.seekToUs ?? this.wall.wallUsAt(this.video.currentTime);
   }
@@ -151,11 +165,29 @@ export class PlaybackPlayer {
     });
   }
 
-  private append(frame: MediaFrame, ticks: number): void {
-    const { run, track } = this;
-    if (!run || !track) return;
-    claimDuration(frame.chunk, Math.max(1, Math.min(LONGEST_CLAIM_S * run.timescale, ticks)));
-    track.append(frame.chunk);
+  /**
+   * After a line was lost the server begins at the sync sample before the position. What comes a second time would take its
+   * own place in the buffer, and everything up to the next sync sample with it: a hole right where somebody is looking.
+   */
+  private isHere(run: Run, frame: MediaFrame): boolean {
+    const last = this.lastOf.get(run.id);
+    if (last !== undefined && frame.decodeTime <= last) return true;
+    this.lastOf.set(run.id, frame.decodeTime);
+    return false;
+  }
+
+  private append(run: Run): void {
+    this.flush();
+    this.appending = run;
+    this.track!.startRun(run.codec, this.origin.timestampOffset(run), run.init);
+  }
+
+  private appendWaiting(ticks: number): void {
+    const { appending, waiting, track } = this;
+    this.waiting = null;
+    if (!appending || !waiting || !track) return;
+    claimDuration(waiting.chunk, Math.max(1, Math.min(LONGEST_CLAIM_S * appending.timescale, ticks)));
+    track.append(waiting.chunk);
   }
 
   private attach(): void {
@@ -167,12 +199,23 @@ export class PlaybackPlayer {
   private arrive(mediaS: number, wallUs: number, atUs: number): void {
     this.seekToUs = null;
     this.video.currentTime = mediaS + Math.max(0, (atUs - wallUs) / 1e6) + 0.0005;
-    this.video.addEventListener("seeked", () => this.options.onPicture?.(), { once: true });
+    this.arrivedAtMs = performance.now();
+    this.video.addEventListener("seeked", () => this.shown(), { once: true });
     if (!this.isPaused) this.play();
+  }
+
+  private shown(): void {
+    this.arrivedAtMs = null;
+    this.options.onPicture?.();
   }
 
   private step(): void {
     this.steps += 1;
+    if (this.arrivedAtMs !== null && !document.hidden && performance.now() - this.arrivedAtMs > SHOWN_WITHIN_MS) {
+      this.arrivedAtMs = null;
+      this.options.onUnreadable();
+      return;
+    }
     if (!this.track || this.seekToUs !== null) return;
     if (this.steps % 50 === 0) this.track.trim();
     const wallUs = this.wallUs;

@@ -5,6 +5,7 @@
  * finger that moves fast never sees pictures of where it was.
  */
 import { Backoff } from "./backoff";
+import { hangUp, LineWatch, OPENS_WITHIN_MS, opensInTime, within } from "./line-watch";
 import { TicketRefused } from "./live-socket";
 import { type MediaFrame, parseFrame, parseMessage, type Run, type ServerMessage, type StopReason } from "./wire";
 
@@ -46,6 +47,7 @@ export class PlaybackSocket {
   private lastRequest = 0;
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private isClosed = false;
+  private readonly watch = new LineWatch({ ask: () => this.send({ ping: 1 }), leave: () => this.abandon() });
 
   constructor(private readonly options: PlaybackSocketOptions) {
     this.backoff = options.backoff ?? new Backoff();
@@ -69,8 +71,17 @@ export class PlaybackSocket {
     if (handle !== null) this.send({ position: { handle, at_us: Math.round(atUs) } });
   }
 
+  /** The machine slept, the browser says it is on line again: tries at once, and asks a line that seems to be there. */
+  retryNow(): void {
+    this.watch.doubt();
+    if (this.retryTimer === undefined) return;
+    clearTimeout(this.retryTimer);
+    this.retry();
+  }
+
   close(): void {
     this.isClosed = true;
+    this.watch.stop();
     clearTimeout(this.retryTimer);
     const socket = this.socket;
     this.socket = null;
@@ -89,14 +100,18 @@ export class PlaybackSocket {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     const opened = new Promise<void>((resolve) => {
-      socket.onopen = () => resolve();
+      socket.onopen = () => {
+        this.watch.start();
+        resolve();
+      };
     });
+    opensInTime(socket, () => this.socket === socket && this.abandon());
     socket.onmessage = (message: MessageEvent<string | ArrayBuffer>) => this.receive(message.data);
     socket.onclose = () => {
       if (this.socket === socket) this.lost();
     };
     try {
-      const ticket = await this.options.ticket();
+      const ticket = await within(OPENS_WITHIN_MS, this.options.ticket());
       await opened;
       if (this.socket === socket) this.send({ open: ticket });
     } catch (error) {
@@ -105,12 +120,21 @@ export class PlaybackSocket {
         this.close();
         this.options.listener({ kind: "refused", code: error.code, detail: error.message });
       } else {
-        socket.close();
+        this.abandon();
       }
     }
   }
 
+  /** The line does not answer, or there is no ticket for it. */
+  private abandon(): void {
+    const socket = this.socket;
+    if (!socket) return;
+    hangUp(socket);
+    this.lost();
+  }
+
   private lost(): void {
+    this.watch.stop();
     this.socket = null;
     this.streams = new Map();
     this.runs.clear();
@@ -118,10 +142,12 @@ export class PlaybackSocket {
     this.scrubInFlight = false;
     if (this.isClosed) return;
     this.options.listener({ kind: "waiting" });
-    this.retryTimer = setTimeout(() => {
-      this.retryTimer = undefined;
-      if (this.wish && !this.isClosed) void this.connect();
-    }, this.backoff.next());
+    this.retryTimer = setTimeout(() => this.retry(), this.backoff.next());
+  }
+
+  private retry(): void {
+    this.retryTimer = undefined;
+    if (this.wish && !this.isClosed) void this.connect();
   }
 
   private sendWish(): void {
@@ -147,6 +173,7 @@ export class PlaybackSocket {
   }
 
   private receive(data: string | ArrayBuffer): void {
+    this.watch.heard();
     if (typeof data === "string") this.receiveMessage(parseMessage(data));
     else this.receiveFrame(parseFrame(data));
   }
@@ -178,7 +205,8 @@ export class PlaybackSocket {
         if (message.request === this.sent) this.options.listener({ kind: "end" });
         break;
       case "stopped":
-        this.options.listener({ kind: "stopped", reason: message.reason });
+        // A server that stops comes back, and closes the line with its next word; everything else was decided.
+        if (message.reason !== "server_stopping") this.options.listener({ kind: "stopped", reason: message.reason });
         break;
       case "error":
         this.failed(message);
@@ -215,6 +243,10 @@ export class PlaybackSocket {
   }
 
   private failed(message: Extract<ServerMessage, { type: "error" }>): void {
+    if (message.code === "ticket_invalid") {
+      this.abandon(); // it expired on a slow line, or was another server's: the next attempt brings its own
+      return;
+    }
     if (this.scrubInFlight) {
       this.scrubInFlight = false;
       this.sendWish();

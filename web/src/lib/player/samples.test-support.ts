@@ -103,3 +103,37 @@ export function frameBytes(frame: MediaFrame): ArrayBuffer {
   new Uint8Array(data, 24).set(frame.chunk);
   return data;
 }
+
+/** The far end of a WebSocket, as a page sees it; the browser's own class needs a server. */
+export class ScriptedSocket {
+  readyState = 0;
+  binaryType = "blob";
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string | ArrayBuffer }) => void) | null = null;
+  onclose: (() => void) | null = null;
+  readonly sent: Record<string, unknown>[] = [];
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text) as Record<string, unknown>);
+  }
+
+  close(): void {
+    this.readyState = 3;
+    this.onclose?.();
+  }
+
+  accept(): void {
+    this.readyState = 1;
+    this.onopen?.();
+  }
+
+  say(message: object): void {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+}
+
+/** What a socket says before the chunks of a run; `request` is in it when a recording is played. */
+export function runMessage(handle: number, request?: number): object {
+  const where = { wall_start_us: 0, decode_start: 0, width: 1280, height: 720, gap: null };
+  return { type: "run", handle, run: "run-1", codec: "avc1.640028", timescale: 90_000, init: "AA==", ...where, ...(request === undefined ? {} : { request }) };
+}

@@ -67,12 +67,12 @@ class Source extends EventTarget {
 
 const INIT = Uint8Array.of(0);
 let source: Source;
-let element: { currentTime: number };
+let element: EventTarget & { currentTime: number };
 let broken: string[];
 
 beforeEach(() => {
   source = new Source();
-  element = { currentTime: 0 };
+  element = Object.assign(new EventTarget(), { currentTime: 0 });
   broken = [];
 });
 
@@ -155,6 +155,15 @@ test("what was seen long ago is let go", () => {
   track.trim();
 
   expect(source.buffer.done.at(-1)).toBe("remove 0-60");
+});
+
+test("a decoder that fails when nothing is left to append is told too, until the track is closed", () => {
+  const track = playing();
+  element.dispatchEvent(new Event("error"));
+  track.close();
+  element.dispatchEvent(new Event("error"));
+
+  expect(broken).toEqual(["decode"]);
 });
 
 test("after closing nothing is touched any more", () => {

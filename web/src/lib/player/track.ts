@@ -34,6 +34,8 @@ export class Track {
     private readonly element: HTMLMediaElement,
     private readonly options: TrackOptions,
   ) {
+    // A decoder that fails after the last append shows nowhere else: nothing is appended that could be refused.
+    element.addEventListener("error", this.failed);
     // By the event and not by readyState, which is "open" a moment before: the source is still being set up then.
     source.addEventListener("sourceopen", () => {
       this.isOpen = true;
@@ -71,9 +73,14 @@ export class Track {
   }
 
   close(): void {
+    this.element.removeEventListener("error", this.failed);
     this.isClosed = true;
     this.queue = [];
   }
+
+  private readonly failed = (): void => {
+    if (!this.isClosed) this.options.onBroken("decode");
+  };
 
   private push(operation: Operation): void {
     this.queue.push(operation);
