@@ -22,6 +22,7 @@ import numpy as np
 from bench.harness import CACHE
 
 WIDTH, HEIGHT, FPS, SECONDS, GOP = 1920, 1080, 25, 20, 50
+SMALL_WIDTH, SMALL_HEIGHT, SMALL_FPS = 160, 120, 2
 _CONSTANT: Final = "nal-hrd=cbr:scenecut=0:force-cfr=1:annexb=1:repeat-headers=1"
 _VARIABLE: Final = "scenecut=0:force-cfr=1:annexb=1:repeat-headers=1"
 
@@ -56,6 +57,30 @@ def reference_clip(profile: str = "steady") -> Path:
         _order_of(path).write_text(json.dumps(order))
         unfinished = path.with_suffix(".part")
         unfinished.write_bytes(stream)
+        unfinished.rename(path)
+    return path
+
+
+def small_clip() -> Path:
+    """Path of the smallest stream a camera would send beside its main one: for programs that must decode something."""
+    path = CACHE / f"small-{SMALL_WIDTH}x{SMALL_HEIGHT}-{SMALL_FPS}.h264"
+    if not path.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        codec = av.CodecContext.create("libx264", "w")
+        codec.width, codec.height, codec.pix_fmt = SMALL_WIDTH, SMALL_HEIGHT, "yuv420p"
+        codec.time_base, codec.framerate = Fraction(1, SMALL_FPS), Fraction(SMALL_FPS)
+        codec.gop_size, codec.max_b_frames = SMALL_FPS, 0
+        codec.options = {"preset": "veryfast", "x264-params": "scenecut=0:annexb=1:repeat-headers=1"}
+        packets, noise = [], np.random.default_rng(3)
+        for number in range(SMALL_FPS * SECONDS):
+            planes = np.full((SMALL_HEIGHT * 3 // 2, SMALL_WIDTH), 128, np.uint8)
+            planes[:SMALL_HEIGHT] = 100 + number + noise.integers(0, 14, (SMALL_HEIGHT, SMALL_WIDTH), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame.pts = number
+            packets += codec.encode(frame)
+        packets += codec.encode(None)
+        unfinished = path.with_suffix(".part")
+        unfinished.write_bytes(b"".join(map(bytes, packets)))
         unfinished.rename(path)
     return path
 

@@ -4,7 +4,7 @@ A part that fails is told and leaves its older file as it is; the others still r
 `--json` with date, commit and command.
 
     ./dev bench all [--save docs/guide/data] [--parts fanout,ttff] [--quick] [--drift-seconds 600]
-                    [--go2rtc PATH]
+                    [--go2rtc PATH] [--mediamtx PATH] [--motion PATH]
 """
 
 import json
@@ -29,7 +29,11 @@ _QUICK: Final = {
     "ingest": "--counts 1,10 --seconds 6",
     "ingest_tls": "--counts 1,10 --seconds 6",
 }
-_PEERS: Final = {"fanout": ("go2rtc",)}
+_PEERS: Final = {
+    "fanout": ("go2rtc", "mediamtx"),
+    "ttff": ("go2rtc", "mediamtx"),
+    "ingest": ("go2rtc", "mediamtx", "motion"),
+}
 
 
 def run_all(options: Sequence[str]) -> int:
@@ -38,7 +42,8 @@ def run_all(options: Sequence[str]) -> int:
         options, quick = [option for option in options if option != "--quick"], True
     else:
         quick = False
-    given = parse_options(options, save="", parts=",".join(PARTS), drift_seconds=0, go2rtc="")
+    programs = {"go2rtc": "", "mediamtx": "", "motion": ""}
+    given = parse_options(options, save="", parts=",".join(PARTS), drift_seconds=0, **programs)
     started, failed = time.monotonic(), []
     for number, part in enumerate(given["parts"].split(","), 1):
         _say(f"[{_minutes(started)}] {number} of {len(given['parts'].split(','))}: {part} ...")

@@ -4,9 +4,10 @@ Ours is the whole product: camera over RTSP, edge, uplink, Hub, live socket; the
 and its edge together, divided by the viewers. `delay_*` is from a picture's arrival at the edge to its full receipt by
 a viewer. Then, at `--stop-at` viewers, ten stop reading: `stopped_change_ms_*` is by how much the p99 of the one viewer
 that suffered most has grown, `unstopped_change_ms_*` the same between two windows in which nothing happened. Peers:
-node-media-server (from npm) in the same run; go2rtc where its program is named.
+node-media-server (from npm) in the same run; go2rtc (fragmented MP4 over WebSocket) and MediaMTX (RTSP over TCP, the
+cheapest it has) where their programs are named.
 
-    ./dev bench fanout [--counts 1,10,200,1000] [--seconds 8] [--stop-at 200,1000] [--go2rtc PATH]
+    ./dev bench fanout [--counts 1,10,200,1000] [--seconds 8] [--stop-at 200,1000] [--go2rtc PATH] [--mediamtx PATH]
 """
 
 import contextlib
@@ -35,7 +36,9 @@ from bench.harness import (
 )
 from bench.meter import measure, rss_mib_of
 from bench.peers.go2rtc import HELLO, go2rtc
+from bench.peers.mediamtx import mediamtx
 from bench.peers.node_media import VERSION, node_media_server
+from bench.peers.programs import read_version
 
 _EDGE_S = 0.5  # the measurement stays inside the steady window of the viewers
 _SETTLE_S = 2.0
@@ -56,11 +59,15 @@ class Target:
 
 
 def run(options: Sequence[str]) -> Report:
-    given = parse_options(options, counts="1,10,200,1000", seconds=8.0, stop_at="200,1000", stopped=10, go2rtc="")
+    peers = {"go2rtc": "", "mediamtx": ""}
+    given = parse_options(options, counts="1,10,200,1000", seconds=8.0, stop_at="200,1000", stopped=10, **peers)
+    for program, option in ((given["go2rtc"], "-version"), (given["mediamtx"], "--version")):
+        if program:
+            read_version(Path(program), option)
     counts, seconds = _numbers(given["counts"]), float(given["seconds"])
     report = Report("fanout", "cpu_percent_per_viewer_200")
     _measure_ours(report, counts, _numbers(given["stop_at"]), given)
-    for measure_peer in (_measure_node_media, _measure_go2rtc):
+    for measure_peer in (_measure_node_media, _measure_go2rtc, _measure_mediamtx):
         try:
             peer = measure_peer(report, counts, seconds, given)
         except BenchError as error:
@@ -108,10 +115,22 @@ def _measure_go2rtc(report: Report, counts: Sequence[int], seconds: float, given
     if not given["go2rtc"]:
         return None
     figures = []
-    with clip_cameras(1) as addresses, go2rtc(Path(given["go2rtc"]), addresses[0]) as server:
+    with clip_cameras(1) as addresses, go2rtc(Path(given["go2rtc"]), addresses) as server:
         target = Target("go2rtc", server.pid, "ws", server.port, server.path, rss_mib_of(server.pid))
         for count in counts:
             figures += _watch(report, target, [HELLO] * count, seconds)
+    return Peer(target.name, server.version, figures)
+
+
+def _measure_mediamtx(report: Report, counts: Sequence[int], seconds: float, given: dict[str, Any]) -> Peer | None:
+    if not given["mediamtx"]:
+        return None
+    figures = []
+    with clip_cameras(1) as addresses, mediamtx(Path(given["mediamtx"]), addresses) as server:
+        time.sleep(_SETTLE_S)
+        target = Target("MediaMTX", server.pid, "rtsp", server.port, server.path, rss_mib_of(server.pid))
+        for count in counts:
+            figures += _watch(report, target, [""] * count, seconds)
     return Peer(target.name, server.version, figures)
 
 

@@ -88,7 +88,7 @@ class Report:
     def render_table(self) -> str:
         columns = [("incamera", self.figures), *((f"{it.name} {it.version}", it.figures) for it in self.peers)]
         names = list(dict.fromkeys(figure.name for _, figures in columns for figure in figures))
-        lines = [f"{self.bench:34}" + "".join(f"{title:>26}" for title, _ in columns)]
+        lines = [f"{self.bench:34}" + "".join(f"  {title:>24}" for title, _ in columns)]
         for name in names:
             cells = [next((f"{it.value:.3f} {it.unit}" for it in figs if it.name == name), "") for _, figs in columns]
             lines.append(f"{name:34}" + "".join(f"{cell:>26}" for cell in cells))
@@ -172,11 +172,25 @@ def clip_cameras(count: int, profile: str = "steady") -> Iterator[list[str]]:
     """Addresses of `count` cameras that play the clip of a profile (`bench.clip`) for ever."""
     from bench.clip import FPS, PROFILES, reference_clip
 
-    clip = reference_clip(profile)
     sound = ("sound",) if PROFILES[profile].has_sound else ()
-    with child(*python("bench.cameras", str(clip), str(count), str(FPS), *sound), ready="ready ") as cameras:
+    with _cameras(str(reference_clip(profile)), str(count), str(FPS), *sound) as addresses:
+        yield addresses
+
+
+@contextlib.contextmanager
+def small_cameras(count: int) -> Iterator[list[str]]:
+    """Addresses of the small streams of as many cameras."""
+    from bench.clip import SMALL_FPS, small_clip
+
+    with _cameras(str(small_clip()), str(count), str(SMALL_FPS)) as addresses:
+        yield addresses
+
+
+@contextlib.contextmanager
+def _cameras(clip: str, count: str, *options: str) -> Iterator[list[str]]:
+    with child(*python("bench.cameras", clip, count, *options), ready="ready ") as cameras:
         port = cameras.said.split()[-1]
-        yield [f"rtsp://127.0.0.1:{port}/camera{number}" for number in range(count)]
+        yield [f"rtsp://127.0.0.1:{port}/camera{number}" for number in range(int(count))]
 
 
 @contextlib.contextmanager

@@ -8,9 +8,11 @@ camera of the wall, whose tiles stand still, to its first presented picture in C
 `live_delay_*` (MSE), `live_delay_webcodecs_*`: from a picture's arrival at the edge to the moment Chromium hands it to
 the screen; `live_delay_socket_*`: to its full receipt at a socket. With `--drift-seconds` the same is watched for so
 long, with `--load-viewers` more viewers of the same camera: `drift_*` says by how much the medians of ten seconds move.
-Peer: node-media-server over HTTP-FLV in the same run.
+Peers: node-media-server over HTTP-FLV in the same run; go2rtc (fragmented MP4 over WebSocket) and MediaMTX (RTSP over
+TCP) where their programs are named. Each has a viewer already, as ours.
 
     ./dev bench ttff [--joins 50] [--browser-joins 50] [--delay-seconds 20] [--drift-seconds 0] [--load-viewers 200]
+                     [--go2rtc PATH] [--mediamtx PATH]
 """
 
 import contextlib
@@ -23,11 +25,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from playwright.sync_api import Browser
 
-from bench import browser
+from bench import browser, first_picture
 from bench.harness import (
     BenchError,
     Figure,
@@ -42,7 +45,10 @@ from bench.harness import (
     viewers_program,
     wait_until_online,
 )
+from bench.peers.go2rtc import HELLO, go2rtc
+from bench.peers.mediamtx import mediamtx
 from bench.peers.node_media import VERSION, node_media_server
+from bench.peers.programs import read_version
 from incamera.protocol.frames import VIEWER_HEADER_BYTES, parse_viewer_header
 from incamera.protocol.websocket import Binary, FrameReader, new_key, render_text, render_upgrade_request
 from tests.support.server import Server
@@ -59,7 +65,11 @@ _FLV_AVC_SYNC = b"\x17\x01"  # AVC, sync sample, NAL units (not the configuratio
 
 
 def run(options: Sequence[str]) -> Report:
-    given = parse_options(options, joins=50, browser_joins=50, delay_seconds=20, drift_seconds=0, load_viewers=200)
+    counts = {"joins": 50, "browser_joins": 50, "delay_seconds": 20, "drift_seconds": 0, "load_viewers": 200}
+    given = parse_options(options, **counts, go2rtc="", mediamtx="")
+    for program, option in ((given["go2rtc"], "-version"), (given["mediamtx"], "--version")):
+        if program:
+            read_version(Path(program), option)
     report = Report("ttff", "socket_median_ms")
     with clip_cameras(1) as addresses, our_server() as server:
         channel_id = add_camera(server, addresses[0], mode="live")
@@ -76,10 +86,13 @@ def run(options: Sequence[str]) -> Report:
                 _measure_browser(report, server, channel_id, given)
             except BenchError as error:
                 report.notes.append(f"browser left out: {error}")
-    try:
-        report.peers.append(_measure_node_media(given["joins"]))
-    except BenchError as error:
-        report.notes.append(f"peer left out: {error}")
+    for measure_peer in (_measure_node_media, _measure_go2rtc, _measure_mediamtx):
+        try:
+            peer = measure_peer(given["joins"], given)
+        except BenchError as error:
+            report.notes.append(f"peer left out: {error}")
+            continue
+        report.peers += [peer] if peer is not None else []
     return report
 
 
@@ -143,13 +156,41 @@ def _load(server: Server, channel_id: str, count: int, seconds: float) -> Iterat
             yield
 
 
-def _measure_node_media(joins: int) -> Peer:
+def _measure_node_media(joins: int, _given: dict[str, Any]) -> Peer:
     with node_media_server() as server, socket.create_connection(("127.0.0.1", server.http_port)) as first:
         time.sleep(_GOP_S)
         first.sendall(f"GET {server.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         times = [_join(lambda: _first_flv_sync_sample(server.http_port, server.path)) for _ in range(joins)]
     peer = Peer("node-media-server", VERSION, [])
     _add_times(peer.figures, "socket", times)
+    return peer
+
+
+def _measure_go2rtc(joins: int, given: dict[str, Any]) -> Peer | None:
+    if not given["go2rtc"]:
+        return None
+    with clip_cameras(1) as addresses, go2rtc(Path(given["go2rtc"]), addresses, preloads=True) as server:
+
+        def join() -> float:
+            return first_picture.over_websocket(server.port, server.path, HELLO)
+
+        join()  # by then the camera is pulled
+        peer = Peer("go2rtc", server.version, [])
+        _add_times(peer.figures, "socket", [_join(join) for _ in range(joins)])
+    return peer
+
+
+def _measure_mediamtx(joins: int, given: dict[str, Any]) -> Peer | None:
+    if not given["mediamtx"]:
+        return None
+    with clip_cameras(1) as addresses, mediamtx(Path(given["mediamtx"]), addresses) as server:
+
+        def join() -> float:
+            return first_picture.over_rtsp(server.port, server.path)
+
+        time.sleep(_GOP_S)  # by then the camera is pulled; before, the path is not found
+        peer = Peer("MediaMTX", server.version, [])
+        _add_times(peer.figures, "socket", [_join(join) for _ in range(joins)])
     return peer
 
 

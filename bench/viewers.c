@@ -1,9 +1,10 @@
 /* viewers - many light viewers of one stream, in one process.
  *
- *   viewers ws|http PORT PATH COUNT SECONDS [--hello FILE] [--stop COUNT]
+ *   viewers ws|http|rtsp PORT PATH COUNT SECONDS [--hello FILE] [--stop COUNT]
  *
  * ws    WebSocket; line i of FILE is the first message of viewer i; binary messages are media
  * http  one endless GET; everything after the head counts as media
+ * rtsp  the picture of a session over TCP; everything after the answer to PLAY counts as media
  *
  * Prints STEADY two seconds after the last viewer connected, then measures for SECONDS and prints one JSON object: how
  * many received media, the lowest and the median rate, the longest silence of any of them, and for our own stream
@@ -47,7 +48,7 @@ typedef struct {
 } Viewer;
 
 static Viewer *viewers;
-static int count, is_ws, port, poll_fd, is_measuring;
+static int count, is_ws, is_rtsp, port, poll_fd, is_measuring;
 static const char *path;
 
 static void fail(const char *what)
@@ -177,6 +178,69 @@ static void say(int fd, const char *text)
     send_all(fd, frame, at + 4 + size);
 }
 
+/* One request and the whole answer to it. */
+static void ask(int fd, int number, const char *method, const char *url, const char *headers, char *answer, size_t room)
+{
+    char request[1536];
+    int size = snprintf(request, sizeof request, "%s %s RTSP/1.0\r\nCSeq: %d\r\n%s\r\n", method, url, number, headers);
+    if (size >= (int)sizeof request) {
+        fprintf(stderr, "a request is too long\n");
+        exit(1);
+    }
+    send_all(fd, request, (size_t)size);
+    size_t got = 0, wanted = 0;
+    while (!wanted || got < wanted) {
+        if (got + 1 >= room || recv(fd, answer + got, 1, 0) != 1)
+            fail("no answer to a request");
+        answer[++got] = 0;
+        if (!wanted && got >= 4 && !memcmp(answer + got - 4, "\r\n\r\n", 4)) {
+            const char *length = strcasestr(answer, "\nContent-Length:");
+            wanted = got + (length ? strtoul(length + 16, NULL, 10) : 0);
+        }
+    }
+    if (strncmp(answer, "RTSP/1.0 200", 12)) {
+        fprintf(stderr, "%s refused: %.60s\n", method, answer);
+        exit(1);
+    }
+}
+
+/* What stands behind a header's name, or in a line of a description, up to any byte of `ends`. */
+static int find(const char *text, const char *name, const char *ends, char *value, size_t room)
+{
+    const char *at = strcasestr(text, name);
+    if (!at)
+        return 0;
+    at += strlen(name);
+    at += strspn(at, " ");
+    snprintf(value, room, "%.*s", (int)strcspn(at, ends), at);
+    return 1;
+}
+
+static void play_rtsp(int fd)
+{
+    char answer[16384], url[300], base[300], control[300], track[620], session[128], headers[400];
+    snprintf(url, sizeof url, "rtsp://127.0.0.1:%d%s", port, path);
+    ask(fd, 1, "DESCRIBE", url, "Accept: application/sdp\r\n", answer, sizeof answer);
+    const char *video = strstr(answer, "\nm=video");
+    if (!video || !find(video, "\na=control:", "\r\n", control, sizeof control)) {
+        fprintf(stderr, "there is no picture at %s\n", url);
+        exit(1);
+    }
+    if (!find(answer, "\nContent-Base:", "\r\n", base, sizeof base))
+        snprintf(base, sizeof base, "%s", url);
+    if (strncmp(control, "rtsp:", 5)) /* RFC 2326 C.1.1 */
+        snprintf(track, sizeof track, "%s%s%s", base, base[strlen(base) - 1] == '/' ? "" : "/", control);
+    else
+        snprintf(track, sizeof track, "%s", control);
+    ask(fd, 2, "SETUP", track, "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n", answer, sizeof answer);
+    if (!find(answer, "\nSession:", ";\r\n", session, sizeof session)) {
+        fprintf(stderr, "the answer to SETUP names no session\n");
+        exit(1);
+    }
+    snprintf(headers, sizeof headers, "Session: %s\r\nRange: npt=0.000-\r\n", session);
+    ask(fd, 3, "PLAY", base, headers, answer, sizeof answer);
+}
+
 static void open_viewer(Viewer *viewer, const char *hello, int has_small_buffer)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -191,6 +255,11 @@ static void open_viewer(Viewer *viewer, const char *hello, int has_small_buffer)
     setsockopt(viewer->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (viewer->fd < 0 || connect(viewer->fd, (struct sockaddr *)&address, sizeof address))
         fail("connect");
+    if (is_rtsp) {
+        play_rtsp(viewer->fd);
+        fcntl(viewer->fd, F_SETFL, O_NONBLOCK);
+        return;
+    }
     int size = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n", path, port,
                         is_ws ? "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -296,10 +365,11 @@ static void stop_reading(int how_many)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(stderr, "viewers ws|http PORT PATH COUNT SECONDS [--hello FILE] [--stop COUNT]\n");
+        fprintf(stderr, "viewers ws|http|rtsp PORT PATH COUNT SECONDS [--hello FILE] [--stop COUNT]\n");
         return 2;
     }
-    is_ws = !strcmp(argv[1], "ws"), port = atoi(argv[2]), path = argv[3], count = atoi(argv[4]);
+    is_ws = !strcmp(argv[1], "ws"), is_rtsp = !strcmp(argv[1], "rtsp");
+    port = atoi(argv[2]), path = argv[3], count = atoi(argv[4]);
     double seconds = atof(argv[5]);
     FILE *hellos = NULL;
     int stopping = 0;

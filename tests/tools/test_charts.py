@@ -59,6 +59,20 @@ def test_what_others_do_better_and_what_is_missed_is_said(language: charts.Langu
     assert "`./dev bench fanout`, 2026-01-02, abc: 2 cores" in page
 
 
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_peer_is_shown_or_named_as_missing(language: charts.Language) -> None:
+    figures = [{"name": "cpu_percent_per_viewer_200", "value": 0.3, "unit": "%"}]
+    measured = {"fanout": {**REPORT, "peers": [{"name": "MediaMTX", "version": "1.18.2", "figures": figures}]}}
+
+    without, present = (charts.render_page(reports, language) for reports in ({"fanout": REPORT}, measured))
+
+    assert "MediaMTX 1.18.2" in present
+    assert "- MediaMTX (`ingest`, `ttff`)" in present
+    assert "- MediaMTX (`ingest`, `fanout`, `ttff`)" in without
+    assert "- motion (`ingest`)" in without
+    assert "0.246" not in without, "a figure comes from the data or not at all"
+
+
 def test_both_languages_have_every_word() -> None:
     for chart in charts.CHARTS:
         words = [chart.title, chart.unit, *(row.label for row in chart.rows)]
