@@ -11,7 +11,7 @@ from incamera.edge.sources.base import ClockPoint, TrackInfo
 from incamera.kit.clock import SystemClock
 from incamera.media.isobmff import parse_chunk
 from incamera.media.sample import AccessUnit, Chunk
-from incamera.protocol.messages import GapCause, StreamKind
+from incamera.protocol.messages import GapCause, StreamKind, StreamMode
 from tests.support.unit_source import encoded_pictures
 
 AAC_16K_MONO = bytes.fromhex("1408")
@@ -36,6 +36,21 @@ class ListeningLane(Lane):
     def push(self, chunk: Chunk, wall_us: int, arrived_s: float) -> None:
         self.chunks.append((chunk, wall_us))
 
+    def wait_for_sync(self) -> None:
+        """As if somebody had begun to watch and nothing lay in memory."""
+        self._run = self.runs[-1]
+        self.apply(StreamMode.LIVE, is_watched=True, epoch=1)
+
+    def record(self) -> None:
+        """As if a span were being recorded."""
+        self._run = self.runs[-1]
+        self._mode = StreamMode.RECORD
+        self._span = RecordedSpan()  # type: ignore[assignment]
+
+
+class RecordedSpan:
+    is_recorded = True
+
 
 class Bench:
     """A feed with two lanes, and a camera clock that a test sets."""
@@ -52,11 +67,15 @@ class Bench:
             lambda codec, on_frame: pytest.fail("AAC needs no encoder"),
             GapCause.STARTED,
             lambda: None,
+            lambda: self.asked_s.append(self.now_s),
         )
+        self.asked_s: list[float] = []
+        self.now_s = 0.0
 
     def show(self, number: int, arrived_s: float, *, time: int | None = None, width: int = 64) -> None:
         pictures = encoded_pictures(width=width)
         time = 7_000_000 + number * 3600 if time is None else time
+        self.now_s = arrived_s
         self.feed.on_unit(0, AccessUnit(time, pictures[number % len(pictures)]), arrived_s)
 
     def play(self, number: int, arrived_s: float) -> None:
@@ -162,3 +181,51 @@ def test_chunks_are_what_the_lane_says_they_are() -> None:
     for chunk, _ in bench.picture.chunks:
         [sample] = parse_chunk(chunk.data)
         assert (sample.decode_time, sample.is_sync) == (chunk.decode_time, chunk.is_sync)
+
+
+def show_long_gop(bench: Bench, seconds: range, *, first: int = 1) -> None:
+    """A picture a second, the sync sample of which is long past."""
+    for second in seconds:
+        bench.show(first + second % 9, 100.0 + second, time=7_000_000 + second * 90_000)
+
+
+def test_a_camera_that_begins_without_a_sync_sample_is_asked_for_one() -> None:
+    bench = Bench(VIDEO)
+
+    show_long_gop(bench, range(12))
+
+    assert bench.asked_s == [101, 106, 111]
+    bench.show(0, 112.0, time=7_000_000 + 12 * 90_000)
+    show_long_gop(bench, range(13, 40))
+    assert bench.asked_s == [101, 106, 111], "nobody waits for the next one"
+
+
+def test_who_waits_lets_a_camera_with_long_gops_be_asked() -> None:
+    bench = Bench(VIDEO)
+    bench.show(0, 100.0)
+    show_long_gop(bench, range(1, 3))
+    bench.picture.wait_for_sync()
+
+    show_long_gop(bench, range(3, 11))
+
+    assert bench.asked_s == [104, 109]
+
+
+def test_what_is_recorded_has_a_sync_sample_before_viewers_have_to_wait() -> None:
+    bench = Bench(VIDEO)
+    bench.show(0, 100.0)
+    bench.picture.record()
+
+    show_long_gop(bench, range(1, 60))
+
+    assert bench.asked_s == [124, 144]
+
+
+def test_a_gop_of_two_seconds_is_nobodys_business() -> None:
+    bench = Bench(VIDEO)
+    for number in range(30):
+        bench.show(number, 100 + number / 5, time=7_000_000 + number * 18_000)
+        bench.picture.record()
+        assert not bench.feed.video.is_sync_rare(100 + number / 5)
+
+    assert not bench.asked_s

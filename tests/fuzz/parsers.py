@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree as ET
 
 import msgspec
 
@@ -40,6 +41,11 @@ from incamera.media.http.messages import ResponseReader
 from incamera.media.http.pictures import PictureReader
 from incamera.media.http.url import HttpUrl
 from incamera.media.isobmff import InvalidBox, iter_boxes, parse_chunk
+from incamera.media.onvif.errors import OnvifError
+from incamera.media.onvif.services import parse_profiles, parse_services, parse_stream_uri, parse_time
+from incamera.media.onvif.session import OnvifSession
+from incamera.media.onvif.soap import parse_envelope
+from incamera.media.onvif.xml import Element, parse_xml
 from incamera.media.opus.packet import InvalidOpusPacket, parse_duration
 from incamera.media.rtp.aac import AacDepacketiser, AuHeaderLayout
 from incamera.media.rtp.errors import InvalidRtpPacket
@@ -65,6 +71,7 @@ from incamera.protocol import frames, messages, spool, websocket
 from incamera.recording.segment import RecordDamaged, SegmentIndex
 from incamera.storage.backup import Manifest
 from tests.support.corpora import split_packets
+from tests.support.onvif_camera import OnvifCamera, fault, soap
 from tests.support.shared import SHARED
 
 Seeds = Callable[[], Sequence[bytes]]
@@ -207,6 +214,22 @@ def http_urls() -> tuple[bytes, ...]:
     return (*known, *(line.replace(b"rtsp", b"http") for line in rtsp_lines()))
 
 
+def onvif_answers() -> tuple[bytes, ...]:
+    camera = OnvifCamera(port=80)
+    nothing = ET.fromstring("<x><a xmlns='n'/></x>")
+    asked = ET.fromstring("<x xmlns='n'><ProfileToken>Profile_1</ProfileToken></x>")
+    answers = [
+        soap(camera._GetSystemDateAndTime(nothing)),
+        soap(camera._GetServices(nothing)),
+        soap(camera._GetCapabilities(nothing)),
+        soap(camera._GetProfiles(nothing)),
+        soap(camera._GetStreamUri(asked)),
+        fault("ter:NotAuthorized"),
+    ]
+    bomb = b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"
+    return (*(answer.partition(b"\r\n\r\n")[2] for answer in answers), bomb)
+
+
 # --- how they are fed -----------------------------------------------------------------------------------------------
 
 
@@ -309,6 +332,11 @@ def _open_record(data: bytes) -> Any:
     return repr(spool._parse_record(data))
 
 
+def understanding(parse: Callable[[Element], Any]) -> Callable[[Sequence[bytes]], Any]:
+    """The mutant as a SOAP answer, and what it says."""
+    return whole(lambda data: repr(parse(parse_envelope(data))))
+
+
 # --- the table ------------------------------------------------------------------------------------------------------
 
 _BITS: Final = (InvalidBitstream,)
@@ -384,6 +412,19 @@ ROWS: Final[tuple[Row, ...]] = (
         whole(parse_duration),
         (InvalidOpusPacket,),
     ),
+    Row("media.onvif.xml:parse_xml", onvif_answers, whole(lambda data: repr(parse_xml(data))), (OnvifError,)),
+    Row(
+        "media.onvif.soap:parse_envelope", onvif_answers, whole(lambda data: repr(parse_envelope(data))), (OnvifError,)
+    ),
+    Row("media.onvif.services:parse_time", onvif_answers, understanding(parse_time), (OnvifError,)),
+    Row(
+        "media.onvif.services:parse_services",
+        onvif_answers,
+        understanding(lambda answer: parse_services(answer, OnvifSession("192.0.2.1", 80, None).device)),
+        (OnvifError,),
+    ),
+    Row("media.onvif.services:parse_profiles", onvif_answers, understanding(parse_profiles), (OnvifError,)),
+    Row("media.onvif.services:parse_stream_uri", onvif_answers, understanding(parse_stream_uri), (OnvifError,)),
     Row("media.isobmff.fragments:parse_chunk", movies, whole(lambda data: len(parse_chunk(data))), (InvalidBox,)),
     Row("media.isobmff.boxes:iter_boxes", movies, whole(lambda data: len(list(iter_boxes(data)))), (InvalidBox,)),
     Row("protocol.websocket:FrameReader", ws_frames, _feed_websocket, (websocket.WebSocketViolation,), is_stream=True),

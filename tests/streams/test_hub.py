@@ -235,3 +235,44 @@ async def test_iterator_skips_to_a_sync_sample_when_its_reader_is_slow(
     assert isinstance(second, LiveChunk)
     assert second.is_sync
     await received.aclose()
+
+
+async def test_newcomers_to_a_long_gop_let_the_camera_be_asked_once(hub: Hub, clock: MovableClock) -> None:
+    stream, wanted = StreamDouble(hub, gop=10_000), list[StreamKey]()
+    hub.on_sync_wanted(wanted.append)
+    stream.begin()
+    stream.push(50)  # two seconds
+
+    hub.subscribe(stream.key, Listener())
+    assert not wanted, "two seconds are soon decoded"
+    stream.push(100)
+    for _ in range(20):
+        hub.subscribe(stream.key, Listener())
+    assert wanted == [stream.key]
+
+    clock.move(seconds=hub_module.WANT_SYNC_EVERY_S)
+    hub.subscribe(stream.key, Listener())
+    assert wanted == [stream.key] * 2
+
+
+async def test_a_newcomer_after_the_cache_was_given_up_lets_the_camera_be_asked(hub: Hub) -> None:
+    stream, listener, wanted = StreamDouble(hub, gop=10_000), Listener(), list[StreamKey]()
+    hub.on_sync_wanted(wanted.append)
+    stream.begin()
+    stream.push(31 * 25)
+
+    hub.subscribe(stream.key, listener)
+
+    assert not listener.bursts[0]
+    assert wanted == [stream.key]
+
+
+async def test_before_the_first_picture_of_a_run_nobody_is_asked(hub: Hub) -> None:
+    stream, wanted = StreamDouble(hub), list[StreamKey]()
+    hub.on_sync_wanted(wanted.append)
+
+    hub.subscribe(stream.key, Listener())
+    stream.begin()
+    hub.subscribe(stream.key, Listener())
+
+    assert not wanted, "it begins with a sync sample"

@@ -46,6 +46,7 @@ from incamera.protocol.messages import (
     StreamOpen,
     StreamRefuse,
     StreamStart,
+    WantSync,
     Welcome,
     parse_server_message,
     render_message,
@@ -81,6 +82,7 @@ class Registry:
     public_key: bytes = b""
     mode: StreamMode = StreamMode.RECORD
     epoch: int = 1
+    url: str = "rtsp://192.0.2.1/"
     heard: list[Any] = field(default_factory=list)
 
     async def enrol(self, code: str, public_key: bytes, software: str) -> EdgeIdentity:
@@ -99,7 +101,7 @@ class Registry:
         channel = DesiredChannel(
             channel_id=CHANNEL,
             epoch=self.epoch,
-            source=RtspSource(url="rtsp://192.0.2.1/"),
+            source=RtspSource(url=self.url),
             streams=tuple(DesiredStream(stream=StreamKind(s.stream), mode=s.mode, is_watched=False) for s in streams),
         )
         return Desired(version=0, channels=(channel,))
@@ -465,6 +467,21 @@ async def test_someone_watching_is_told_to_the_edge_at_once(uplink: Uplink) -> N
 
     assert [stream.is_watched for stream in desired.channels[0].streams] == [True, False]
     assert desired.version == 2
+
+
+async def test_who_comes_into_a_long_gop_is_told_to_the_edge(uplink: Uplink) -> None:
+    edge, key = await uplink.edge(), StreamKey(CHANNEL, StreamKind.MAIN)
+    _, start = await edge.open()
+    await edge.send(start.index, 0)
+    for sequence in (1, 40 * 25):  # 40 s later the GOP cache is given up
+        await edge.send(start.index, sequence)
+    first = Listener()
+    uplink.hub.subscribe(key, first)
+    await eventually(lambda: uplink.hub._streams[key].cache.duration_s == 0 and uplink.recorder.writers[0].frames[1:])
+
+    uplink.hub.subscribe(key, Listener())
+
+    assert await edge.receive(WantSync) == WantSync(channel_id=CHANNEL, stream=StreamKind.MAIN)
 
 
 async def test_camera_states_reach_viewers_and_the_registry(uplink: Uplink) -> None:

@@ -61,11 +61,16 @@ class Camera:
     wanted_audio: list[bool] = field(default_factory=list)
     patience: list[bool] = field(default_factory=list)  # as it was told, one after the other
     stalled: bool = False
+    gops_begun: int = 0  # by request
     _sources: "list[UnitSource]" = field(default_factory=list)
 
     def make_source(self, where: RtspSource, want_audio: bool) -> "UnitSource":
         self.wanted_audio.append(want_audio)
         return UnitSource(self, want_audio)
+
+    def begin_gop(self) -> None:
+        """The next picture of every connection decodes alone, as after SetSynchronizationPoint."""
+        self.gops_begun += 1
 
     def hang_up(self) -> None:
         """The camera drops every connection."""
@@ -96,6 +101,7 @@ class UnitSource:
     async def play(self, on_unit: UnitSink) -> None:
         camera, clock = self._camera, SystemClock()
         started_s = clock.monotonic()
+        gop_began, gops_begun = 0, camera.gops_begun
         for number in itertools.count():
             due_s = started_s + number / camera.pictures_per_s
             while (wait_s := due_s - clock.monotonic()) > 0 or camera.stalled:
@@ -106,7 +112,9 @@ class UnitSource:
                     continue
                 raise SourceFault(CameraFault.CLOSED, "told to")
             pictures = encoded_pictures(camera.gop, camera.width)
-            units = pictures[number % len(pictures)]
+            if gops_begun != camera.gops_begun:
+                gop_began, gops_begun = number, camera.gops_begun
+            units = pictures[(number - gop_began) % len(pictures)]
             if camera.padding_bytes:
                 units = (*units[:-1], units[-1] + bytes([0x55]) * camera.padding_bytes)
             arrived_s = clock.monotonic()

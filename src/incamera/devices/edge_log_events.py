@@ -25,6 +25,7 @@ declare_log_events(
         "edge.spool_write_failed": ("says",),
         "edge.spooling": ("waiting_bytes",),
         "edge.stopped": (),
+        "edge.sync_point_refused": ("says",),
         "edge.unexpected_message": ("kind",),
     },
 )

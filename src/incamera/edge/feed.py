@@ -29,6 +29,12 @@ from incamera.media.video.codecs import make_assembler
 from incamera.protocol.messages import CameraFault, GapCause
 
 MAX_SILENCE_S: Final = 2.0
+FIRST_SYNC_S: Final = 1.0  # most cameras begin with a sync sample; who has sent none by then is asked
+LONG_GOP_S: Final = 4.0  # who waits for a sync sample and gets none for so long lets the camera be asked
+ASK_AGAIN_S: Final = 5.0
+# What is recorded can be shown from its sync samples on only, and a segment of a minute closes at one: a camera that
+# has sent none for so long is asked. Well below the 30 s of the server's GOP cache, so that viewers can begin as well.
+LONGEST_RECORDED_GOP_S: Final = 20.0
 # A run costs messages to the server, rows and files there: a camera that changes with every picture gets no more.
 _MAX_RUNS: Final = 20
 _MAX_RUNS_WITHIN_S: Final = 10.0
@@ -50,11 +56,16 @@ class VideoFeed:
         server_clock: ServerClock,
         first_cause: GapCause,
         on_run: Callable[[Run], None],
+        want_sync: Callable[[], None],
     ) -> None:
         self._assembler = make_assembler(info.codec, info.parameter_sets)
         self._lane = lane
         self._server_clock = server_clock
         self._on_run = on_run
+        self._want_sync = want_sync
+        self._sync_due_s = 0.0  # when to think of asking for a sync sample; 0: no picture has come yet
+        self._synced_s: float | None = None  # arrival of the newest sync sample
+        self._gop_s = 0.0  # between the last two of them
         self._cause = first_cause
         self._config: TrackConfig | None = None
         self._packager = Packager(VIDEO_TIMESCALE)
@@ -70,6 +81,8 @@ class VideoFeed:
     def on_unit(self, unit: AccessUnit, arrived_s: float) -> None:
         """One access unit. Hot: 25 times a second and camera."""
         sample = self._assembler.push(unit)
+        if arrived_s >= self._sync_due_s:
+            self._miss_sync(arrived_s)
         if sample is None:
             return
         is_late = arrived_s - self._arrived_s > MAX_SILENCE_S
@@ -88,7 +101,30 @@ class VideoFeed:
         wall_us = self._picture_clock.wall_us(decode_time, self._server_clock.wall_us(arrived_s))
         if sample.is_sync:
             self.sync_chunk, self.sync_wall_us = chunk, wall_us
+            self._synced(arrived_s)
         self._lane.push(chunk, wall_us, arrived_s)
+
+    def is_sync_rare(self, now_s: float) -> bool:
+        """Whether who waits for the next sync sample may have to wait for long."""
+        return self._synced_s is None or max(self._gop_s, now_s - self._synced_s) > LONG_GOP_S
+
+    def _synced(self, arrived_s: float) -> None:
+        if self._synced_s is not None:
+            self._gop_s = arrived_s - self._synced_s
+        self._synced_s = arrived_s
+        self._sync_due_s = arrived_s + LONG_GOP_S
+
+    def _miss_sync(self, arrived_s: float) -> None:
+        """No sync sample for a while: one is asked for, if something can only begin or go on with it."""
+        is_first_picture = not self._sync_due_s
+        self._sync_due_s = arrived_s + (FIRST_SYNC_S if is_first_picture else ASK_AGAIN_S)
+        if is_first_picture:
+            return
+        if self._synced_s is None or self._lane.needs_sync:
+            self._want_sync()
+        elif self._lane.is_recorded and arrived_s - self._synced_s >= LONGEST_RECORDED_GOP_S:
+            self._want_sync()
+            self._sync_due_s = arrived_s + LONGEST_RECORDED_GOP_S
 
     def _begin_run(self, sample: Sample, arrived_s: float, cause: GapCause) -> None:
         config = self._assembler.config
@@ -194,7 +230,10 @@ class SoundFeed:
 
 
 class ConnectionFeed:
-    """All received tracks of one connection: what the source calls with every unit. `on_run`: a run has begun."""
+    """All received tracks of one connection: what the source calls with every unit.
+
+    `on_run`: a run has begun. `want_sync`: the camera shall be asked for a sync sample.
+    """
 
     def __init__(
         self,
@@ -206,12 +245,15 @@ class ConnectionFeed:
         open_encoder: OpenEncoder,
         first_cause: GapCause,
         on_run: Callable[[], None],
+        want_sync: Callable[[], None] = lambda: None,
     ) -> None:
         self._tell_run = on_run
         self._clock_point = clock_point
         self._server_clock = server_clock
         self._video_track = next(i for i, track in enumerate(tracks) if track.kind == "video" and track.is_received)
-        self.video = VideoFeed(tracks[self._video_track], video_lane, server_clock, first_cause, self._on_run)
+        self.video = VideoFeed(
+            tracks[self._video_track], video_lane, server_clock, first_cause, self._on_run, want_sync
+        )
         self._audio_track = -1
         self._sound: SoundFeed | None = None
         self._encoder: SoundEncoder | None = None

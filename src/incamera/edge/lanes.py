@@ -104,6 +104,19 @@ class Lane:
         if mode is StreamMode.LIVE:
             self._apply_watched()
 
+    @property
+    def is_recorded(self) -> bool:
+        return self._mode is StreamMode.RECORD
+
+    @property
+    def needs_sync(self) -> bool:
+        """Whether something that is wanted now can only begin with the next sync sample."""
+        if self._run is None:
+            return False
+        if self._mode is StreamMode.RECORD:
+            return self._span is None or not self._span.is_recorded
+        return self._mode is StreamMode.LIVE and self._is_watched and not self._gop.chunks
+
     def begin_run(self, run: Run) -> None:
         """The chunks that follow belong to this run."""
         self._close(run.gap_cause)

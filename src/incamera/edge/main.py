@@ -31,6 +31,7 @@ from incamera.edge.sources.base import Source
 from incamera.edge.sources.dialling import DEFAULT_RANGES, DialRanges
 from incamera.edge.sources.rtsp import TransportMemory, rtsp_source
 from incamera.edge.supervisor import Supervisor
+from incamera.edge.sync_points import SyncPoints
 from incamera.edge.uplink import Uplink, UplinkTiming, UplinkTools
 from incamera.kit.clock import Clock, LateClock, newest_file_at
 from incamera.kit.errors import IncameraError
@@ -160,6 +161,7 @@ class Edge:
         clock: Clock,
         make_source: MakeSource | None = None,
         timing: UplinkTiming | None = None,
+        sync_points: SyncPoints | None = None,
     ) -> None:
         self._data = options.data
         self._pictures = PictureDecoder(clock)
@@ -172,7 +174,8 @@ class Edge:
         def over_rtsp(where: RtspSource, want_audio: bool) -> Source:
             return rtsp_source(where, want_audio, clock, options.ranges, transports)
 
-        pulling = PullerTools(clock, server_clock, make_source or over_rtsp, self._sounds.open)
+        self._sync_points = sync_points or SyncPoints(clock, options.ranges)
+        pulling = PullerTools(clock, server_clock, make_source or over_rtsp, self._sounds.open, self._sync_points.ask)
         self._supervisor = Supervisor(self._courier, self._pictures, pulling)
         software = f"incamera {__version__}"
         tools = UplinkTools(self._courier, self._supervisor, server_clock, clock, software, timing or UplinkTiming())
@@ -204,6 +207,7 @@ class Edge:
     async def close(self) -> None:
         """Ends spans, waits a moment for the server, and puts the rest on the disk for the next life."""
         await self._supervisor.close()
+        await self._sync_points.close()
         await self._courier.close(patience_s=_LAST_ACKNOWLEDGEMENTS_S)
         self._uplink.close()
         await self._pictures.close()

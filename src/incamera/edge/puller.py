@@ -13,6 +13,7 @@ from incamera.edge.feed import ConnectionFeed, OpenEncoder
 from incamera.edge.lanes import Lane
 from incamera.edge.server_clock import ServerClock
 from incamera.edge.sources.base import PatientSource, Source, SourceFault, TrackInfo
+from incamera.edge.sync_points import AskSync, ask_nobody
 from incamera.kit.clock import Clock
 from incamera.protocol.messages import CameraFault, CameraState, CameraStatus, GapCause, RtspSource
 
@@ -76,6 +77,7 @@ class PullerTools:
     server_clock: ServerClock
     make_source: MakeSource
     open_encoder: OpenEncoder
+    ask_sync: AskSync = ask_nobody
 
 
 class Puller:
@@ -124,6 +126,16 @@ class Puller:
         if may_wait != self._may_wait:
             self._may_wait = may_wait
             self._tell_source()
+
+    def want_sync(self) -> None:
+        """Somebody waits for a sync sample: the camera is asked for one, unless that was just done or is in vain."""
+        if self._wanted is not None:
+            self._tools.ask_sync(self._wanted[0])
+
+    @property
+    def is_sync_rare(self) -> bool:
+        """Whether the camera's next sync sample may be far away."""
+        return self.feed is not None and self.feed.video.is_sync_rare(self._tools.clock.monotonic())
 
     def _tell_source(self) -> None:
         if isinstance(self._source, PatientSource):
@@ -200,6 +212,7 @@ class Puller:
             self._tools.open_encoder,
             self._cause,
             lambda: self._tell_online(feed, audio),
+            self.want_sync,
         )
         return feed
 

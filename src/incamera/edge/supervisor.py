@@ -27,6 +27,7 @@ from incamera.protocol.messages import (
     StreamKind,
     StreamMode,
     TakeSnapshot,
+    WantSync,
 )
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,14 @@ class Channel:
         self._speaks_for_channel = self._sub if main_source is None and sub_source is not None else self._main
         self._main.want(main_source, audio=audio, first_cause=first_cause)
         self._sub.want(sub_source, audio=False, first_cause=first_cause)
+        for kind, puller in ((StreamKind.MAIN, self._main), (StreamKind.SUB, self._sub)):
+            if self._lanes[kind].needs_sync and puller.is_sync_rare:
+                puller.want_sync()
+
+    def want_sync(self, stream: StreamKind) -> None:
+        """Asks the camera for a sync sample of the picture."""
+        if stream is not StreamKind.AUDIO:
+            (self._sub if stream is StreamKind.SUB else self._main).want_sync()
 
     def stop(self, cause: GapCause) -> list[asyncio.Task[None]]:
         """Lets the cameras go; tasks that still say good-bye."""
@@ -130,6 +139,12 @@ class Supervisor:
     def take_snapshot(self, request: TakeSnapshot) -> None:
         """Answers with a `snapshot.result`, later."""
         self._watch([asyncio.create_task(self._snapshot(request))])
+
+    def want_sync(self, request: WantSync) -> None:
+        """Asks the camera for a sync sample, where it lets itself be asked."""
+        channel = self._channels.get(request.channel_id)
+        if channel is not None:
+            channel.want_sync(request.stream)
 
     def probe(self, request: Probe) -> None:
         """Answers with a `probe.result`, later."""

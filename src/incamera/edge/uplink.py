@@ -51,6 +51,7 @@ from incamera.protocol.messages import (
     StreamRefuse,
     StreamStart,
     TakeSnapshot,
+    WantSync,
     Welcome,
     parse_server_message,
     render_message,
@@ -222,6 +223,8 @@ class Uplink:
                 supervisor.probe(message)
             case TakeSnapshot():
                 supervisor.take_snapshot(message)
+            case WantSync():
+                supervisor.want_sync(message)
             case _:
                 log.warning("edge.unexpected_message", kind=type(message).__name__)
 

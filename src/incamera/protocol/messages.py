@@ -190,8 +190,26 @@ class TakeSnapshot(Message, tag="snapshot", kw_only=True, frozen=True):
     channel_id: UUID
 
 
+class WantSync(Message, tag="sync.want", kw_only=True, frozen=True):
+    """Somebody waits for a sync sample of this stream: ask the camera for one, if it lets itself be asked."""
+
+    channel_id: UUID
+    stream: StreamKind
+
+
 ServerMessage = (
-    Hello | Welcome | Refused | Desired | StreamStart | StreamRefuse | Ack | Resend | Pong | Probe | TakeSnapshot
+    Hello
+    | Welcome
+    | Refused
+    | Desired
+    | StreamStart
+    | StreamRefuse
+    | Ack
+    | Resend
+    | Pong
+    | Probe
+    | TakeSnapshot
+    | WantSync
 )
 
 # --- edge to server -------------------------------------------------------------------------------------------------

@@ -30,6 +30,11 @@ class ChunkCache:
         """A copy: the first one, if any, is a sync sample."""
         return tuple(self._chunks)
 
+    @property
+    def duration_s(self) -> float:
+        """Between the first chunk and the newest; 0 when there is none."""
+        return self._duration_ticks() / self._timescale if self._chunks else 0.0
+
     def begin(self, timescale: int) -> None:
         """A run with these ticks per second starts."""
         self.clear()

@@ -30,13 +30,16 @@ log = structlog.get_logger(__name__)
 STALE_AFTER_S: Final = 30.0  # a picture nobody followed up is dropped from memory (B4.live_view promises 60 s)
 STALE_CHECK_S: Final = 10.0
 WATCH_OFF_DELAY_S: Final = 5.0  # a reload of the page must not stop and start the camera
+LONG_GOP_S: Final = 4.0  # a newcomer to a longer one has much to decode: better a fresh sync sample
+WANT_SYNC_EVERY_S: Final = 5.0  # per stream, however many come
 
 
 class Subscriber(Protocol):
     """Hears one stream. Every call must return at once; who raises is dropped.
 
     Order: `on_state` if known; then, while the stream runs, `on_run` and `on_burst` (the GOP so far, perhaps empty);
-    then `on_chunk` for each new chunk. After an empty burst the chunks up to the next sync sample do not decode.
+    then `on_chunk` for each new chunk. After an empty burst the chunks up to the next sync sample do not decode; the
+    camera is asked for one.
     """
 
     def on_run(self, run: Run) -> None: ...
@@ -54,6 +57,7 @@ class Subscriber(Protocol):
 
 WatchListener = Callable[[StreamKey, bool], None]
 ViewersListener = Callable[[UUID, int], None]
+SyncListener = Callable[[StreamKey], None]
 
 
 class Hub:
@@ -67,6 +71,7 @@ class Hub:
         self._viewers: defaultdict[UUID, int] = defaultdict(int)
         self._watch_listeners: list[WatchListener] = []
         self._viewers_listeners: list[ViewersListener] = []
+        self._sync_listeners: list[SyncListener] = []
         self._stale_check: asyncio.TimerHandle | None = None
 
     # --- publishing -------------------------------------------------------------------------------------------------
@@ -169,6 +174,10 @@ class Hub:
         """`listener(channel_id, count)` at every change."""
         self._viewers_listeners.append(listener)
 
+    def on_sync_wanted(self, listener: SyncListener) -> None:
+        """`listener(key)`: somebody waits for a sync sample that may be far away; at most every WANT_SYNC_EVERY_S."""
+        self._sync_listeners.append(listener)
+
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _check_stale(self) -> None:
@@ -180,12 +189,18 @@ class Hub:
     def _stream(self, key: StreamKey) -> "_Stream":
         stream = self._streams.get(key)
         if stream is None:
-            stream = self._streams[key] = _Stream(key, next(self._handles), self._clock, self._tell_watched)
+            stream = self._streams[key] = _Stream(
+                key, next(self._handles), self._clock, self._tell_watched, self._tell_sync_wanted
+            )
         return stream
 
     def _tell_watched(self, key: StreamKey, is_watched: bool) -> None:
         for listener in self._watch_listeners:
             listener(key, is_watched)
+
+    def _tell_sync_wanted(self, key: StreamKey) -> None:
+        for listener in self._sync_listeners:
+            listener(key)
 
     def _count_viewer(self, key: StreamKey, change: int) -> None:
         if key.stream is StreamKind.AUDIO:
@@ -222,13 +237,22 @@ class Publication:
 class _Stream:
     """One stream: its handle, run, cache and subscribers."""
 
-    def __init__(self, key: StreamKey, handle: int, clock: Clock, tell_watched: WatchListener) -> None:
+    def __init__(
+        self,
+        key: StreamKey,
+        handle: int,
+        clock: Clock,
+        tell_watched: WatchListener,
+        tell_sync_wanted: SyncListener,
+    ) -> None:
         self.handle = handle
         self.publication: Publication | None = None
         self.cache = make_cache(key.stream)
         self.subscribers: tuple[Subscriber, ...] = ()  # copied on change: publishing iterates while viewers come and go
         self.is_watched = False
-        self._key, self._clock, self._tell_watched = key, clock, tell_watched
+        self._key, self._clock = key, clock
+        self._tell_watched, self._tell_sync_wanted = tell_watched, tell_sync_wanted
+        self._sync_wanted_at = float("-inf")
         self._has_started = False  # a sync sample of this run was seen
         self._last_wall_us: int | None = None
         self._watch_off: asyncio.TimerHandle | None = None
@@ -282,6 +306,15 @@ class _Stream:
         if self.publication is not None:
             subscriber.on_run(self.publication.run)
             subscriber.on_burst(self.cache.chunks)
+            self._want_sync()
+
+    def _want_sync(self) -> None:
+        """Asks for a sync sample when the newcomer has none to begin with, or one long past."""
+        now_s = self._clock.monotonic()
+        is_long = not self.cache.chunks or self.cache.duration_s > LONG_GOP_S
+        if self._has_started and is_long and now_s - self._sync_wanted_at >= WANT_SYNC_EVERY_S:
+            self._sync_wanted_at = now_s
+            self._tell_sync_wanted(self._key)
 
     def add(self, subscriber: Subscriber) -> None:
         self.subscribers = (*self.subscribers, subscriber)

@@ -51,6 +51,7 @@ from incamera.protocol.messages import (
     StreamClose,
     StreamMode,
     StreamOpen,
+    WantSync,
     Welcome,
     parse_edge_message,
     render_message,
@@ -153,6 +154,11 @@ class UplinkSocket(SocketHandler):
         """Somebody began or ceased to watch: no need to ask anyone, the edge hears at once."""
         if any(channel.channel_id == key.channel_id for channel in self._desired.channels):
             self._send_desired(self._desired)
+
+    def want_sync(self, key: StreamKey) -> None:
+        """Somebody waits for a sync sample of one of this edge's streams."""
+        if any(channel.channel_id == key.channel_id for channel in self._desired.channels):
+            self._send(WantSync(channel_id=key.channel_id, stream=key.stream))
 
     async def ask(self, make: Callable[[UUID], Message], kind: type[Result], timeout_s: float) -> Result:
         """Sends a request and waits for its answer."""

@@ -56,6 +56,7 @@ class UplinkDirectory:
         self._presence: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._farewells: set[asyncio.Task[None]] = set()
         context.hub.on_watch_change(self._watch_changed)
+        context.hub.on_sync_wanted(self._want_sync)
 
     def make_socket(self, connection: WebSocketConnection) -> UplinkSocket:
         """`sockets.add_route(UPLINK_PATH, directory.make_socket, is_for_browsers=False)`."""
@@ -136,3 +137,7 @@ class UplinkDirectory:
     def _watch_changed(self, key: StreamKey, _is_watched: bool) -> None:
         for socket in self._sockets.values():
             socket.watch_changed(key)
+
+    def _want_sync(self, key: StreamKey) -> None:
+        for socket in self._sockets.values():
+            socket.want_sync(key)
