@@ -70,6 +70,7 @@ async def test_picture_and_sound_decode_and_stay_together(
         assert decode_times == sorted(set(decode_times))
         assert {frame.decode_time for frame in span.frames.values()} <= set(decode_times)
     numbers = read_counters(media(picture))
+    numbers = numbers[: len(numbers) - b_frames]  # what is shown before the last one may have been under way
     assert all((later - earlier) % 100 == 1 for earlier, later in pairwise(numbers)), "no picture lost or swapped"
 
     last_picture, last_heard = picture.frames[max(picture.frames)], heard.frames[max(heard.frames)]
