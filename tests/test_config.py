@@ -42,6 +42,9 @@ def test_command_line_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("log_level", "loud"),
         ("behind_proxy", "10.0.0.1,proxy"),
         ("edge", "perhaps"),
+        ("edge_files", "/no/such/folder"),
+        ("edge_device", "/etc/passwd"),
+        ("edge_device", "video0,../mem"),
     ],
 )
 def test_wrong_value_is_refused_with_name_and_allowed_values(

@@ -90,7 +90,7 @@ from incamera.serving.guards import BodyLimit, HostGuard, OriginGuard, ProxyAddr
 from incamera.serving.health import health_router
 from incamera.serving.idempotency import Idempotency, RepeatGuard
 from incamera.serving.listener import Listener, PortTaken, StopSignal, bind
-from incamera.serving.local_edge import LocalEdge, recall_port
+from incamera.serving.local_edge import EdgeInputs, LocalEdge, recall_port
 from incamera.serving.openapi import describe
 from incamera.serving.problems import add_problem_handlers
 from incamera.serving.requests_seen import RequestLog
@@ -359,7 +359,8 @@ class Incamera:
             stack.push_async_callback(inner.stop)
             await inner.start()
             port = inner.port
-        local = LocalEdge(folder, f"http://127.0.0.1:{port}", features.devices.edges.invite_local, self.clock)
+        inputs = EdgeInputs(self.settings.edge_files, self.settings.edge_device)
+        local = LocalEdge(folder, f"http://127.0.0.1:{port}", features.devices.edges.invite_local, self.clock, inputs)
         stack.push_async_callback(local.stop)
         local.start()
 

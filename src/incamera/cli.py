@@ -87,6 +87,8 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--no-edge", dest="edge", action="store_false", default=None, help="start no edge on this machine"
     )
+    serve.add_argument("--edge-files", metavar="DIR", help="videos below this folder may be played as cameras")
+    serve.add_argument("--edge-device", metavar="NAME", help="cameras of this machine, such as /dev/video0, by commas")
     serve.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
     serve.set_defaults(run=_serve)
 

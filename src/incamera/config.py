@@ -7,6 +7,7 @@ the values that are allowed. `docs/reference/settings.md` is generated from here
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,7 @@ from incamera.kit.errors import IncameraError
 
 PREFIX: Final = "INCAMERA_"
 EDGE_VARIABLES: Final = frozenset({"INCAMERA_SERVER", "INCAMERA_EDGE_CODE"})  # of an edge on the same machine
+_DEVICE: Final = re.compile(r"(/dev/)?[\w.:+-]+(/[\w.:+-]+)*")
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -106,6 +108,14 @@ class Settings(BaseSettings):
         "a TOML file; without it DATA/privacy.toml when that exists",
     )
     edge: bool = _setting(True, "Start and watch an edge on this machine.", "true or false")
+    edge_files: Path | None = _setting(
+        None, "Videos below this folder may be played as cameras of this machine (file:NAME).", "a folder"
+    )
+    edge_device: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (),
+        "USB and built-in cameras of this machine that may be used (device:NAME).",
+        "names like /dev/video0, separated by commas",
+    )
     metrics_token: SecretStr | None = _setting(
         None, "Bearer token that may read /metrics from elsewhere than this machine.", "at least 16 characters"
     )
@@ -130,6 +140,28 @@ class Settings(BaseSettings):
     def _split_proxies(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("edge_device", mode="before")
+    @classmethod
+    def _split_devices(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("edge_files")
+    @classmethod
+    def _files_are_a_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.expanduser().is_dir():
+            raise ValueError("not a folder")
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("edge_device")
+    @classmethod
+    def _devices_are_in_dev(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not _DEVICE.fullmatch(name) or ".." in name.split("/"):
+                raise ValueError("not a device")
         return value
 
     @field_validator("host")

@@ -164,7 +164,17 @@ async def test_a_grantee_who_may_configure_cannot_move_a_camera_to_an_edge_of_th
         moved = await friend.patch(path, json={"edge_id": str(lair)})
         card = await friend.put(f"{path}/privacy-card", json=CARD)
         removed = await friend.delete(path)
+        source = f"/api/v1/channels/{device['channels'][0]['id']}/source"
+        peeks = [
+            (await friend.put(source, json=body)).status_code
+            for body in (
+                {"address": "device:video0"},
+                {"address": "file:private.mp4"},
+                {"address": "rtsp://cam/", "sub_address": "device:video0"},
+            )
+        ]
 
+    assert peeks == [404, 404, 404], "what is plugged into the owner's machine has no password to keep a friend out"
     assert renamed.json()["name"] == "Renamed by a friend"
     assert [answer.status_code for answer in (moved, card, removed)] == [404, 404, 404]
     assert (await server.desk.desired(lair)).channels == (), "the camera's password stays with the owner's edge"

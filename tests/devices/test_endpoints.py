@@ -6,7 +6,19 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from incamera.protocol.messages import CameraFault, CameraState, CameraStatus, SpoolStatus, StreamKind, StreamMode
+from incamera.protocol.messages import (
+    AnySource,
+    CameraFault,
+    CameraState,
+    CameraStatus,
+    DeviceSource,
+    FileSource,
+    HttpSource,
+    RtspSource,
+    SpoolStatus,
+    StreamKind,
+    StreamMode,
+)
 from tests.support.household import EMAIL, EXIF, PASSWORD, Household
 
 CARD = {"purpose": "the front door", "placement": "outdoor", "sees_public_space": False, "sound": False}
@@ -50,11 +62,7 @@ async def test_an_added_camera_is_what_the_edge_shall_open(server: Household) ->
     assert listed["items"] == [device]
     assert (device["address"], device["state"]["code"]) == ("192.168.1.20", "connecting")
     assert wanted.channel_id == UUID(device["channels"][0]["id"])
-    assert (wanted.source.url, wanted.source.username, wanted.source.password) == (
-        "rtsp://192.168.1.20/main",
-        "vic-TOR",
-        SECRET,
-    )
+    assert wanted.source == RtspSource(url="rtsp://192.168.1.20/main", username="vic-TOR", password=SECRET)
     assert [(it.stream, it.mode) for it in wanted.streams] == [
         (StreamKind.MAIN, StreamMode.RECORD),
         (StreamKind.AUDIO, StreamMode.RECORD),
@@ -87,6 +95,69 @@ async def test_each_fault_of_a_camera_has_words(server: Household) -> None:
             answer = await owner.post("/api/v1/devices/probe", json={"address": "rtsp://192.168.1.20/main"})
             assert (answer.status_code, answer.json()["code"]) == (409, f"camera_{fault}")
             assert len(answer.json()["detail"]) > 30
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_shown_and_can_be_accepted(server: Household) -> None:
+    await server.local_edge()
+    server.edges.fault, server.edges.certificate = CameraFault.CERTIFICATE, "ab" * 32
+    camera = {"address": "https://192.168.1.20/video.mjpg", "username": "zoe", "password": "s3cret"}
+    async with server.client() as owner:
+        await server.set_up(owner)
+        shown = await owner.post("/api/v1/devices/probe", json=camera)
+        server.edges.fault, server.edges.certificate = CameraFault.NONE, ""
+        accepted = await owner.post("/api/v1/devices/probe", json=camera | {"certificate": "AB" * 32})
+
+    assert (shown.status_code, shown.json()["code"]) == (409, "camera_certificate")
+    assert shown.json()["certificate"] == "ab" * 32
+    assert accepted.status_code == 200
+    assert [getattr(source, "certificate", None) for source in server.edges.probed] == ["", "ab" * 32]
+
+
+async def test_what_an_edge_calls_a_certificate_is_bounded(server: Household) -> None:
+    """Attack: a hostile edge puts text into the page of its owner."""
+    await server.local_edge()
+    server.edges.fault, server.edges.certificate = CameraFault.CERTIFICATE, "<script>" * 1000
+    async with server.client() as owner:
+        await server.set_up(owner)
+        shown = await owner.post("/api/v1/devices/probe", json={"address": "https://192.168.1.20/"})
+
+    assert (shown.status_code, shown.json()["code"]) == (409, "camera_certificate")
+    assert "certificate" not in shown.json()
+    assert "script" not in shown.text
+
+
+@pytest.mark.parametrize(
+    ("address", "source", "place"),
+    [
+        ("http://cam/video.mjpg", HttpSource(url="http://cam/video.mjpg", username="zoe", password="s3cret"), "cam"),
+        (
+            "https://cam/1",
+            HttpSource(url="https://cam/1", username="zoe", password="s3cret", certificate="ab" * 32),
+            "cam",
+        ),
+        ("file:yard/monday 1.mp4", FileSource(name="yard/monday 1.mp4"), "file:yard/monday 1.mp4"),
+        ("device:video0", DeviceSource(device="video0"), "device:video0"),
+    ],
+)
+async def test_each_kind_of_camera_reaches_its_edge_as_it_was_added(
+    server: Household, address: str, source: AnySource, place: str
+) -> None:
+    edge = await server.local_edge()
+    given = {"username": "zoe", "password": "s3cret", "certificate": "ab" * 32}
+    channel = {"name": "Yard", "address": address, "sub_address": "rtsp://cam/sub", **given}
+    async with server.client() as owner:
+        await server.set_up(owner)
+        added = await owner.post("/api/v1/devices", json=a_camera(channels=[channel]))
+        assert added.status_code == 201, added.text
+        wanted = (await server.desk.desired(edge)).channels[0]
+
+        assert wanted.source == source
+        assert wanted.sub_source == RtspSource(url="rtsp://cam/sub", username="zoe", password="s3cret")
+        assert added.json()["address"] == added.json()["channels"][0]["address"] == place
+
+        path = f"/api/v1/channels/{added.json()['channels'][0]['id']}/source"
+        assert (await owner.put(path, json={"address": "rtsp://cam/main"})).status_code == 200
+        assert (await server.desk.desired(edge)).channels[0].source == RtspSource(url="rtsp://cam/main")
 
 
 async def test_without_an_edge_the_answer_says_what_to_do(server: Household) -> None:
@@ -299,7 +370,9 @@ async def test_an_address_that_is_none_is_refused_and_not_repeated(server: House
     async with server.client() as owner:
         await server.set_up(owner)
         for address in (
-            "http://canary.example/",
+            "ftp://canary.example/",
+            "file:/canary/x",
+            "device:/dev/canary",
             "rtsp://canary.example/a\r\nSession: x",
             "rtsp://u:p@canary.example:0/",
         ):

@@ -18,7 +18,7 @@ import msgspec
 
 from incamera.accounts.errors import AccountError
 from incamera.accounts.model import EmailAddress, parse_country, parse_terminal
-from incamera.devices.address import CameraLogin, RtspAddress
+from incamera.devices.address import CameraAddress, CameraLogin
 from incamera.devices.errors import DeviceError
 from incamera.devices.jpeg import NotAJpeg, strip_metadata
 from incamera.devices.model import parse_keep
@@ -228,6 +228,10 @@ def onvif_answers() -> tuple[bytes, ...]:
     ]
     bomb = b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"
     return (*(answer.partition(b"\r\n\r\n")[2] for answer in answers), bomb)
+
+
+def addresses() -> tuple[bytes, ...]:
+    return (*rtsp_lines(), *http_urls(), b"file:yard/monday 1.mp4", b"device:usb-Cam_1-index0", b"FILE:../a")
 
 
 # --- how they are fed -----------------------------------------------------------------------------------------------
@@ -535,8 +539,8 @@ ROWS: Final[tuple[Row, ...]] = (
         "accounts.model:parse_terminal", words("Mozilla/5.0 (iPad; CPU OS 16_0 like Mac OS X)"), as_text(parse_terminal)
     ),
     Row("devices.model:parse_keep", words("P7D", "PT6H"), as_text(parse_keep), (DeviceError, IncameraError)),
-    Row("devices.address:CameraLogin.parse", rtsp_lines, as_text(CameraLogin.parse), (DeviceError, IncameraError)),
-    Row("devices.address:RtspAddress.of", rtsp_lines, as_text(RtspAddress.of), (DeviceError, IncameraError)),
+    Row("devices.address:CameraLogin.parse", addresses, as_text(CameraLogin.parse), (DeviceError, IncameraError)),
+    Row("devices.address:CameraAddress.of", addresses, as_text(CameraAddress.of), (DeviceError, IncameraError)),
     Row("devices.jpeg:strip_metadata", jpegs, whole(strip_metadata), (NotAJpeg,)),
     Row(
         "recording.segment:SegmentIndex.parse",
@@ -565,6 +569,7 @@ ROWS: Final[tuple[Row, ...]] = (
 )
 
 EXEMPT: Final[dict[str, str]] = {
+    "edge.sources.local:LocalInputs.parse": "the operator's own command line",
     "edge.main:EdgeOptions.parse": "an argparse namespace, not bytes",
     "edge.decoder.processes:PictureDecoder": "a process; tests/faults/test_decoder.py",
     "edge.simulated.cameras:SimulatedCamera.parse": "the command line of a tool for tests",

@@ -43,7 +43,7 @@ from incamera.live import processing as live_processing
 from incamera.playback import processing as playback_processing
 from incamera.privacy import guard_database, open_session
 from incamera.privacy.registry import Registry
-from incamera.protocol.messages import CameraFault, ProbeResult, RtspSource, SnapshotResult
+from incamera.protocol.messages import AnySource, CameraFault, ProbeResult, SnapshotResult
 from incamera.serving.problems import add_problem_handlers
 from incamera.storage.database import Database
 from incamera.storage.jobs import JobQueue
@@ -72,9 +72,10 @@ class ScriptedEdges:
     connected: set[UUID] = field(default_factory=set)
     refreshed: list[UUID] = field(default_factory=list)
     disconnected: list[UUID] = field(default_factory=list)
-    probed: list[RtspSource] = field(default_factory=list)
+    probed: list[AnySource] = field(default_factory=list)
     fault: CameraFault = CameraFault.NONE
     picture: bytes = JPEG
+    certificate: str = ""
     taken_us: int = 0
 
     def is_connected(self, edge_id: UUID) -> bool:
@@ -86,7 +87,7 @@ class ScriptedEdges:
     def disconnect(self, edge_id: UUID, reason: str) -> None:
         self.disconnected.append(edge_id)
 
-    async def probe(self, edge_id: UUID, source: RtspSource) -> ProbeResult:
+    async def probe(self, edge_id: UUID, source: AnySource) -> ProbeResult:
         if edge_id not in self.connected:
             raise EdgeNotConnected
         self.probed.append(source)
@@ -98,6 +99,7 @@ class ScriptedEdges:
             width=1920,
             height=1080,
             picture=self.picture,
+            certificate=self.certificate,
         )
 
     async def snapshot(self, edge_id: UUID, channel_id: UUID) -> SnapshotResult:

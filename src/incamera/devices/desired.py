@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from incamera.devices import repository
+from incamera.devices.address import source_of
 from incamera.devices.events import ChannelOnline, DeviceChanged
 from incamera.devices.model import Channel, Condition, Device, Picture, past_moment
 from incamera.devices.processing import DEVICE_ACTIVITIES, EDGE_ACTIVITIES
@@ -24,7 +25,6 @@ from incamera.protocol.messages import (
     Desired,
     DesiredChannel,
     DesiredStream,
-    RtspSource,
     SpoolStatus,
     StreamKind,
     StreamMode,
@@ -68,13 +68,12 @@ class EdgeDesk:
 
     async def _channel(self, db: AsyncSession, device: Device, channel: Channel, key: ScopeKey) -> DesiredChannel:
         secrets = await repository.get_secrets(db, channel.id, self._vault, key)
-        username, password = secrets.credentials.username, secrets.credentials.password
-        sub = secrets.sub_address
+        sub, given, certificate = secrets.sub_address, secrets.credentials, secrets.certificate
         return DesiredChannel(
             channel_id=channel.id,
             epoch=device.epoch,
-            source=RtspSource(url=secrets.address.url, username=username, password=password),
-            sub_source=None if sub is None else RtspSource(url=sub.url, username=username, password=password),
+            source=source_of(secrets.address, given, certificate),
+            sub_source=None if sub is None else source_of(sub, given, certificate),
             streams=wanted_streams(channel),
         )
 

@@ -276,7 +276,7 @@ async def follow_events(db: Db, actor: CurrentActor, services: Services) -> Stre
 def _login(body: SourceBody | ProbeBody) -> CameraLogin:
     username = body.username.get_secret_value() if body.username else None
     password = body.password.get_secret_value() if body.password else None
-    return CameraLogin.parse(body.address, username, password)
+    return CameraLogin.parse(body.address, username, password, body.certificate)
 
 
 def _sub_login(body: SourceBody) -> CameraLogin | None:

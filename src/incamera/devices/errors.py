@@ -1,9 +1,12 @@
 """What can go wrong with devices, edges and cameras, each with what to do next. No address or secret is repeated."""
 
+import re
 from typing import ClassVar, Final
 
 from incamera.kit.errors import IncameraError
-from incamera.protocol.messages import CameraFault
+from incamera.protocol.messages import CameraFault, ProbeResult
+
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class DeviceError(IncameraError):
@@ -172,15 +175,22 @@ class CameraNotHttp(CameraError):
 
 
 class CameraNoPictures(CameraError):
-    sentence = (
-        "A web server answers, but with a page and not with pictures. Check the path after the host."
-    )
+    sentence = "A web server answers, but with a page and not with pictures. Check the path after the host."
 
 
 class CameraCertificate(CameraError):
     sentence = (
         "Nobody vouches for the certificate of this camera. Compare its fingerprint, then accept it or use http://."
     )
+
+    def __init__(self, fingerprint: str = "") -> None:  # SHA-256 of what the camera showed; empty if it was not seen
+        self.fingerprint = fingerprint if _FINGERPRINT.fullmatch(fingerprint) else ""
+        super().__init__()
+
+    @property
+    def members(self) -> dict[str, str]:
+        """For a page that lets a person accept it."""
+        return {"certificate": self.fingerprint} if self.fingerprint else {}
 
 
 class CameraNoDevice(CameraError):
@@ -228,6 +238,8 @@ _BY_FAULT: Final[dict[CameraFault, type[CameraError]]] = {
 }
 
 
-def camera_error(fault: CameraFault) -> CameraError:
+def camera_error(result: ProbeResult) -> CameraError:
     """The error that says in words what an edge said in a code."""
-    return _BY_FAULT[fault]()
+    if result.fault is CameraFault.CERTIFICATE:
+        return CameraCertificate(result.certificate)
+    return _BY_FAULT[result.fault]()

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from incamera.devices.address import RtspAddress
+from incamera.devices.address import CameraAddress
 from incamera.devices.errors import InvalidKeep, InvalidTimeZone, KeepOutOfRange
 from incamera.kit.clock import from_us, to_us
 from incamera.protocol.messages import CameraFault, CameraState, StreamMode
@@ -88,8 +88,8 @@ class Channel:
     mode: StreamMode
     sound: bool
     keep: timedelta
-    address: RtspAddress
-    sub_address: RtspAddress | None
+    address: CameraAddress
+    sub_address: CameraAddress | None
     picture: Picture
     reported: Condition | None  # what the edge said last; None: nothing yet
     cover_taken_at: datetime | None

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from incamera.devices.address import Credentials, RtspAddress
+from incamera.devices.address import CameraAddress, Credentials
 from incamera.devices.model import (
     Channel,
     Condition,
@@ -47,9 +47,10 @@ from incamera.storage.vault import ScopeKey, Vault
 class Secrets:
     """What an edge needs to open a channel, and nobody else."""
 
-    address: RtspAddress
-    sub_address: RtspAddress | None
+    address: CameraAddress
+    sub_address: CameraAddress | None
     credentials: Credentials
+    certificate: str  # SHA-256 of the one that the owner accepted; empty: none was
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +147,14 @@ async def add_channel(db: AsyncSession, device_id: UUID, channel: Channel, key: 
 
 
 def _address_columns(
-    channel_id: UUID, address: RtspAddress, sub_address: RtspAddress | None, key: ScopeKey
+    channel_id: UUID, address: CameraAddress, sub_address: CameraAddress | None, key: ScopeKey
 ) -> dict[str, object]:
     return {
+        "scheme": address.scheme,
         "host": key.seal_text(address.host, f"channel.host/{channel_id}"),
         "port": address.port,
         "path": key.seal_text(address.path, f"channel.path/{channel_id}"),
+        "sub_scheme": sub_address.scheme if sub_address else None,
         "sub_host": _seal(key, sub_address.host if sub_address else None, f"channel.sub_host/{channel_id}"),
         "sub_port": sub_address.port if sub_address else None,
         "sub_path": _seal(key, sub_address.path if sub_address else None, f"channel.sub_path/{channel_id}"),
@@ -166,6 +169,7 @@ async def set_source(db: AsyncSession, channel_id: UUID, secrets: Secrets, vault
         .where(ChannelRow.id == channel_id)
         .values(
             **_address_columns(channel_id, secrets.address, secrets.sub_address, key),
+            certificate=secrets.certificate or None,
             username=_seal_secret(vault, key, given.username, f"channel.username/{channel_id}"),
             password=_seal_secret(vault, key, given.password, f"channel.password/{channel_id}"),
         )
@@ -178,7 +182,7 @@ async def get_secrets(db: AsyncSession, channel_id: UUID, vault: Vault, key: Sco
         _open_secret(vault, key, row.username, f"channel.username/{channel_id}"),
         _open_secret(vault, key, row.password, f"channel.password/{channel_id}"),
     )
-    return Secrets(_address(row, key), _sub_address(row, key), credentials)
+    return Secrets(_address(row, key), _sub_address(row, key), credentials, row.certificate or "")
 
 
 async def find_epoch(db: AsyncSession, device_id: UUID) -> int | None:
@@ -259,16 +263,16 @@ def _channel(row: ChannelRow, reported: Condition | None, cover_taken_at: dateti
     )
 
 
-def _address(row: ChannelRow, key: ScopeKey) -> RtspAddress:
+def _address(row: ChannelRow, key: ScopeKey) -> CameraAddress:
     host = key.open_text(row.host, f"channel.host/{row.id}")
-    return RtspAddress(host, row.port, key.open_text(row.path, f"channel.path/{row.id}"))
+    return CameraAddress(row.scheme, host, row.port, key.open_text(row.path, f"channel.path/{row.id}"))
 
 
-def _sub_address(row: ChannelRow, key: ScopeKey) -> RtspAddress | None:
-    if row.sub_host is None or row.sub_port is None or row.sub_path is None:
+def _sub_address(row: ChannelRow, key: ScopeKey) -> CameraAddress | None:
+    if row.sub_scheme is None or row.sub_host is None or row.sub_port is None or row.sub_path is None:
         return None
     host = key.open_text(row.sub_host, f"channel.sub_host/{row.id}")
-    return RtspAddress(host, row.sub_port, key.open_text(row.sub_path, f"channel.sub_path/{row.id}"))
+    return CameraAddress(row.sub_scheme, host, row.sub_port, key.open_text(row.sub_path, f"channel.sub_path/{row.id}"))
 
 
 def _condition(row: ChannelStatusRow) -> Condition:

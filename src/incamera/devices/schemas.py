@@ -32,10 +32,15 @@ Address = Annotated[
     Field(
         min_length=1,
         max_length=1024,
-        description="rtsp:// address. A user name and password inside it are taken out and kept sealed.",
-        examples=["rtsp://192.168.1.20/stream1"],
+        description=(
+            "rtsp://, http:// or https:// (JPEGs), file:NAME or device:NAME of what the edge was given. "
+            "A user name and password inside it are taken out and kept sealed."
+        ),
+        examples=["rtsp://192.168.1.20/stream1", "http://192.168.1.20/video.mjpg", "file:yard/monday.mp4"],
         # Said here, checked by CameraLogin: its errors tell a person what is wrong with the address.
-        json_schema_extra=personal_field("B6.activate_config/device_ip", pattern="^rtsp://[^\\s#]+$", format="uri"),
+        json_schema_extra=personal_field(
+            "B6.activate_config/device_ip", pattern="^((rtsp|https?)://[^\\s#]+|file:.+|device:[^\\s/]+)$"
+        ),
     ),
 ]
 Username = Annotated[
@@ -52,6 +57,14 @@ Password = Annotated[
         max_length=128,
         description="Password on the camera. Never returned.",
         json_schema_extra=personal_field("B3.device_add/device_password"),
+    ),
+]
+Certificate = Annotated[
+    str,
+    Field(
+        max_length=95,
+        description="SHA-256 of the certificate that the owner accepts for https://, in hexadecimal.",
+        json_schema_extra=personal_field("B6.activate_config/configuration", pattern="^[0-9A-Fa-f:]{64,95}$"),
     ),
 ]
 TimeZone = Annotated[
@@ -104,12 +117,14 @@ class SourceBody(RequestBody):
     sub_address: Address | None = Field(None, description="A smaller encoding of the same picture.")
     username: Username | None = None
     password: Password | None = None
+    certificate: Certificate | None = None
 
 
 class ProbeBody(RequestBody):
     address: Address
     username: Username | None = None
     password: Password | None = None
+    certificate: Certificate | None = None
     edge_id: UUID | None = Field(None, description="Which edge tries; without it a connected one is chosen.")
 
 
@@ -209,7 +224,8 @@ class ChannelView(BaseModel):
     watching: int = Field(description="How many people watch it live now.")
     state: ConditionView = Field(json_schema_extra=personal_field("B6.online_status/status"))
     address: str | None = Field(
-        description="Host only, for the owner only.", json_schema_extra=personal_field("B6.activate_config/device_ip")
+        description="Host, or name of the file or device; for the owner only.",
+        json_schema_extra=personal_field("B6.activate_config/device_ip"),
     )
 
     @classmethod
@@ -231,7 +247,7 @@ class ChannelView(BaseModel):
             keep_ceiling=render_keep(shown.keep_ceiling),
             watching=shown.watching if is_owner else 0,
             state=ConditionView.of(shown.condition),
-            address=channel.address.host if is_owner else None,
+            address=channel.address.place if is_owner else None,
         )
 
 
@@ -253,7 +269,8 @@ class DeviceView(BaseModel):
     )
     time_zone: str = Field(json_schema_extra=personal_field("B3.device_add/time_zone"))
     address: str | None = Field(
-        description="Host only, for the owner only.", json_schema_extra=personal_field("B6.activate_config/device_ip")
+        description="Host, or name of the file or device; for the owner only.",
+        json_schema_extra=personal_field("B6.activate_config/device_ip"),
     )
     state: ConditionView = Field(json_schema_extra=personal_field("B6.online_status/status"))
     registered_at: datetime
@@ -276,7 +293,7 @@ class DeviceView(BaseModel):
             model=device.model,
             serial=device.serial if is_owner else None,
             time_zone=device.time_zone,
-            address=device.channels[0].address.host if is_owner and device.channels else None,
+            address=device.channels[0].address.place if is_owner and device.channels else None,
             state=ConditionView.of(shown.condition),
             registered_at=device.registered_at,
             privacy_card=PrivacyCardBody.of(device.card) if device.card else None,

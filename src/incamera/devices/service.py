@@ -25,7 +25,7 @@ from incamera.access import (
 )
 from incamera.accounts import Actor
 from incamera.devices import repository
-from incamera.devices.address import CameraLogin
+from incamera.devices.address import CameraLogin, source_of
 from incamera.devices.edges import EdgeService
 from incamera.devices.errors import PrivacyCardNeeded, TooManyDevices, camera_error
 from incamera.devices.events import (
@@ -54,7 +54,7 @@ from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
 from incamera.kit.ids import new_id
 from incamera.privacy import after_commit, open_session
-from incamera.protocol.messages import CameraFault, ProbeResult, RtspSource, StreamMode
+from incamera.protocol.messages import AnySource, CameraFault, ProbeResult, StreamMode
 from incamera.storage.database import Database
 from incamera.storage.vault import KeyDestroyed, KeyNotFound, ScopeKey, Vault
 
@@ -68,7 +68,7 @@ class Uplinks(Protocol):
 
     def refresh_desired(self, edge_id: UUID) -> None: ...
 
-    async def probe(self, edge_id: UUID, source: RtspSource) -> ProbeResult: ...
+    async def probe(self, edge_id: UUID, source: AnySource) -> ProbeResult: ...
 
 
 class Viewers(Protocol):
@@ -151,12 +151,9 @@ class DeviceService:
         """Lets an edge try a camera; nothing is kept. Raises a CameraError, or an error of the uplink."""
         async with open_session(self._database, *DEVICE_ACTIVITIES, writes=False) as db:
             chosen = await self._edges.choose(db, actor, edge_id)
-        given = login.credentials
-        result = await self._uplinks.probe(
-            chosen, RtspSource(url=login.address.url, username=given.username, password=given.password)
-        )
+        result = await self._uplinks.probe(chosen, source_of(login.address, login.credentials, login.certificate))
         if result.fault is not CameraFault.NONE:
-            raise camera_error(result.fault)
+            raise camera_error(result)
         return result
 
     async def add(self, db: AsyncSession, actor: Actor, command: AddDevice) -> ShownDevice:
@@ -317,8 +314,14 @@ class DeviceService:
     async def set_source(
         self, db: AsyncSession, actor: Actor, channel_id: UUID, login: CameraLogin, sub_login: CameraLogin | None
     ) -> ShownDevice:
-        """Another address or password of a camera, such as after its password was changed on the camera itself."""
+        """Another address or password of a camera, such as after its password was changed on the camera itself.
+
+        What lies on the machine of the owner's edge has no password: a grant to configure one camera opens none of it.
+        """
         access = await access_channel(db, actor, channel_id, Permission.CONFIGURE, self._clock)
+        is_local = any(it.address.is_local for it in (login, sub_login) if it is not None)
+        if is_local and not access.is_owner:
+            raise NotFound
         key = await self._vault.epoch_key(access.device_id, access.epoch)
         await repository.set_source(db, channel_id, _secrets(login, sub_login), self._vault, key)
         return await self._changed(db, actor, access.device_id, ["source"])
@@ -366,7 +369,7 @@ def _new_sign_code() -> str:
 
 
 def _secrets(login: CameraLogin, sub_login: CameraLogin | None) -> Secrets:
-    return Secrets(login.address, sub_login.address if sub_login else None, login.credentials)
+    return Secrets(login.address, sub_login.address if sub_login else None, login.credentials, login.certificate)
 
 
 def _new_channel(command: AddDevice, wanted: NewChannel, channel_id: UUID, number: int) -> Channel:

@@ -241,7 +241,7 @@ async def open_link(
     link: Link | None = None
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            link = await _dial(address, _any_certificate() if address.is_tls else None, monotonic)
+            link = await _dial(address, any_certificate() if address.is_tls else None, monotonic)
             if address.is_tls:
                 certificate = _certificate(link)
                 if not _is_expected(certificate, expectation) and not await _is_trusted(address, certificate):
@@ -271,7 +271,7 @@ async def _dial(address: ServerAddress, tls: ssl.SSLContext | None, monotonic: C
     return link
 
 
-def _any_certificate() -> ssl.SSLContext:
+def any_certificate() -> ssl.SSLContext:
     """TLS without a chain check: the certificate itself is compared, before anything is sent."""
     context = ssl.create_default_context()
     context.check_hostname = False

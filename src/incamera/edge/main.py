@@ -27,16 +27,15 @@ from incamera.edge.identity import IdentityStore, hold_data_directory
 from incamera.edge.puller import MakeSource, PullerTools
 from incamera.edge.server_address import EnrolmentCode, ServerAddress
 from incamera.edge.server_clock import ServerClock
-from incamera.edge.sources.base import Source
 from incamera.edge.sources.dialling import DEFAULT_RANGES, DialRanges
-from incamera.edge.sources.rtsp import TransportMemory, rtsp_source
+from incamera.edge.sources.local import LocalInputs
+from incamera.edge.sources.making import SourceMaker
 from incamera.edge.supervisor import Supervisor
 from incamera.edge.sync_points import SyncPoints
 from incamera.edge.uplink import Uplink, UplinkTiming, UplinkTools
 from incamera.kit.clock import Clock, LateClock, newest_file_at
 from incamera.kit.errors import IncameraError
 from incamera.kit.memory import settle_memory
-from incamera.protocol.messages import RtspSource
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +57,7 @@ class EdgeOptions:
     ranges: DialRanges
     spool: SpoolLimits
     is_confined: bool
+    inputs: LocalInputs
 
     @classmethod
     def parse(cls, arguments: argparse.Namespace) -> Self:
@@ -70,6 +70,7 @@ class EdgeOptions:
             ranges=DialRanges.parse(arguments.allow or DEFAULT_RANGES),
             spool=SpoolLimits(arguments.memory_mib * _MIB, arguments.spool_mib * _MIB),
             is_confined=not arguments.unconfined,
+            inputs=LocalInputs.parse(arguments.files, tuple(arguments.device or ())),
         )
 
 
@@ -86,6 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DIR", help="this edge's own folder: its key and its spool")
     parser.add_argument(
         "--allow", action="append", metavar="RANGE", help="cameras may be in this address range only (repeatable)"
+    )
+    parser.add_argument("--files", metavar="DIR", help="videos below this folder may be played as cameras (none)")
+    parser.add_argument(
+        "--device", action="append", metavar="NAME", help="this USB or built-in camera may be used (repeatable; none)"
     )
     parser.add_argument("--spool-mib", type=_positive, default=2048, metavar="N", help="disk for what waits (2048)")
     parser.add_argument("--memory-mib", type=_positive, default=64, metavar="N", help="memory for what waits (64)")
@@ -110,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
             close_descriptors()
         with hold_data_directory(options.data):
             if options.is_confined:
-                _confine(options.data)
+                _confine(options)
             _run_loop(options)
     except IncameraError as error:
         print(f"incamera edge: {error}", file=sys.stderr)  # noqa: T201  # the one sentence for the person who started it
@@ -153,7 +158,7 @@ async def _serve(options: EdgeOptions) -> None:
 
 
 class Edge:
-    """All parts of an edge, wired. `make_source` is how cameras are reached; RTSP unless told otherwise."""
+    """All parts of an edge, wired. `make_source` is how cameras are reached, of all kinds unless told otherwise."""
 
     def __init__(
         self,
@@ -169,13 +174,9 @@ class Edge:
         server_clock = ServerClock(clock)
         self._courier = Courier(options.data / "spool", clock, options.spool)
 
-        transports = TransportMemory()
-
-        def over_rtsp(where: RtspSource, want_audio: bool) -> Source:
-            return rtsp_source(where, want_audio, clock, options.ranges, transports)
-
+        sources = make_source or SourceMaker(clock, options.ranges, options.inputs)
         self._sync_points = sync_points or SyncPoints(clock, options.ranges)
-        pulling = PullerTools(clock, server_clock, make_source or over_rtsp, self._sounds.open, self._sync_points.ask)
+        pulling = PullerTools(clock, server_clock, sources, self._sounds.open, self._sync_points.ask)
         self._supervisor = Supervisor(self._courier, self._pictures, pulling)
         software = f"incamera {__version__}"
         tools = UplinkTools(self._courier, self._supervisor, server_clock, clock, software, timing or UplinkTiming())
@@ -220,10 +221,15 @@ def _tell_figures() -> None:
     log.info("edge.figures", tasks=len(asyncio.all_tasks()))
 
 
-def _confine(data: Path) -> None:
-    limits = Limits(open_files=_OPEN_FILES)
+def _confine(options: EdgeOptions) -> None:
+    files = () if options.inputs.files is None else (options.inputs.files,)
     confinement = confine(
-        limits, readable=python_paths(), writable=(data,), may_connect=True, environment=_KEPT_ENVIRONMENT
+        Limits(open_files=_OPEN_FILES),
+        readable=(*python_paths(), *files),
+        writable=(options.data,),
+        devices=options.inputs.device_paths,
+        may_connect=True,
+        environment=_KEPT_ENVIRONMENT,
     )
     log.info("edge.confined", holds=confinement.holds, missing=confinement.missing)
 

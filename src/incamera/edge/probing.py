@@ -12,7 +12,7 @@ from incamera.media.cmaf import Packager
 from incamera.media.sample import AccessUnit, TrackConfig
 from incamera.media.video import VIDEO_TIMESCALE
 from incamera.media.video.codecs import make_assembler
-from incamera.protocol.messages import CameraFault, Probe, ProbeResult, RtspSource
+from incamera.protocol.messages import AnySource, CameraFault, Probe, ProbeResult
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ PICTURE_TIMEOUT_S: Final = 12.0  # "smart codecs" send a sync sample every ten s
 
 
 async def probe(
-    request: Probe, make_source: Callable[[RtspSource, bool], Source], pictures: PictureDecoder
+    request: Probe, make_source: Callable[[AnySource, bool], Source], pictures: PictureDecoder
 ) -> ProbeResult:
     """Connects, waits for one sync sample, decodes it, hangs up."""
     source = make_source(request.source, False)
@@ -28,7 +28,7 @@ async def probe(
         tracks = await source.open()
         found = await _first_sync_picture(source, tracks)
     except SourceFault as fault:
-        return ProbeResult(request_id=request.request_id, fault=fault.fault)
+        return ProbeResult(request_id=request.request_id, fault=fault.fault, certificate=fault.certificate)
     finally:
         await source.close()
     audio = next((track.codec for track in tracks if track.kind == "audio"), "")

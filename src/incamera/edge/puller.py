@@ -15,11 +15,11 @@ from incamera.edge.server_clock import ServerClock
 from incamera.edge.sources.base import PatientSource, Source, SourceFault, TrackInfo
 from incamera.edge.sync_points import AskSync, ask_nobody
 from incamera.kit.clock import Clock
-from incamera.protocol.messages import CameraFault, CameraState, CameraStatus, GapCause, RtspSource
+from incamera.protocol.messages import AnySource, CameraFault, CameraState, CameraStatus, GapCause
 
 log = structlog.get_logger(__name__)
 
-MakeSource = Callable[[RtspSource, bool], Source]
+MakeSource = Callable[[AnySource, bool], Source]
 """`make_source(where, want_audio)`; nothing happens yet."""
 
 _STEADY_S: Final = 10.0  # a connection that held this long was good: the next try comes soon
@@ -96,7 +96,7 @@ class Puller:
         self._audio_lane = audio_lane
         self._tools = tools
         self._report = report
-        self._wanted: tuple[RtspSource, bool] | None = None
+        self._wanted: tuple[AnySource, bool] | None = None
         self._task: asyncio.Task[None] | None = None
         self._cause = GapCause.STARTED  # why the next run follows a gap
         self._state = (CameraState.OFF, CameraFault.NONE)
@@ -105,7 +105,7 @@ class Puller:
         self._may_wait = False
         self.feed: ConnectionFeed | None = None
 
-    def want(self, source: RtspSource | None, *, audio: bool, first_cause: GapCause) -> None:
+    def want(self, source: AnySource | None, *, audio: bool, first_cause: GapCause) -> None:
         """Pulls from here from now on; None: from nowhere. Another address, or sound on or off, connects anew."""
         wanted = None if source is None else (source, audio)
         if wanted == self._wanted:
@@ -160,7 +160,7 @@ class Puller:
         if self._audio_lane is not None:
             self._audio_lane.end_run(cause)
 
-    async def _pull(self, source: RtspSource, want_audio: bool) -> None:
+    async def _pull(self, source: AnySource, want_audio: bool) -> None:
         backoff = Backoff(longest_s=_LONGEST_DELAY_S)
         self._tell(CameraState.CONNECTING, CameraFault.NONE)
         while True:
@@ -174,7 +174,7 @@ class Puller:
             longest_s = _LONGEST_DELAY_WITH_PERSON_S if fault in _NEEDS_A_PERSON else None
             await self._tools.clock.sleep(backoff.next_delay_s(longest_s=longest_s))
 
-    async def _play_once(self, source: RtspSource, want_audio: bool) -> CameraFault:
+    async def _play_once(self, source: AnySource, want_audio: bool) -> CameraFault:
         """One connection, from dialling to its end; why it ended."""
         connection = self._tools.make_source(source, want_audio)
         feed: ConnectionFeed | None = None

@@ -14,6 +14,11 @@ class IncameraError(Exception):
     status: ClassVar[int] = 400
     retry_after_s: ClassVar[int | None] = None
 
+    @property
+    def members(self) -> dict[str, str]:
+        """What a program needs beside the sentence, by name (RFC 9457 section 3.2)."""
+        return {}
+
     @classmethod
     def code(cls) -> str:
         """`CameraRefusedPassword` -> `camera_refused_password`."""

@@ -112,12 +112,41 @@ class Refused(Message, tag="refused", kw_only=True, frozen=True):
     is_final: bool
 
 
-class RtspSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="rtsp", tag_field="kind"):
-    """Where the edge gets a stream. The URL carries no credentials."""
+class CameraSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
+    """Where the edge gets a stream: the base of all kinds. No URL carries credentials."""
+
+
+class RtspSource(CameraSource, frozen=True, kw_only=True, tag="rtsp"):
+    url: str
+    username: str = ""
+    password: str = ""
+
+
+class HttpSource(CameraSource, frozen=True, kw_only=True, tag="http"):
+    """JPEGs over HTTP: a stream of them (MJPEG), or one per request."""
 
     url: str
     username: str = ""
     password: str = ""
+    certificate: str = ""  # SHA-256 of the one that was accepted, in hexadecimal; https:// only
+
+
+class FileSource(CameraSource, frozen=True, kw_only=True, tag="file"):
+    """A file in the folder that the edge's operator named, played again and again."""
+
+    name: str  # relative to that folder, "/" between its parts
+
+
+class DeviceSource(CameraSource, frozen=True, kw_only=True, tag="device"):
+    """A USB or built-in camera of the edge's machine (V4L2)."""
+
+    device: str  # as the edge's operator named it, such as "video0"
+    width: int = 1280
+    height: int = 720
+    rate: int = 15
+
+
+AnySource = RtspSource | HttpSource | FileSource | DeviceSource
 
 
 class DesiredStream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -129,8 +158,8 @@ class DesiredStream(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class DesiredChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     channel_id: UUID
     epoch: int  # ownership epoch; media of an older one is refused
-    source: RtspSource
-    sub_source: RtspSource | None = None  # where the `sub` stream comes from, when the camera has one
+    source: AnySource
+    sub_source: AnySource | None = None  # where the `sub` stream comes from, when the camera has one
     streams: tuple[DesiredStream, ...]  # `audio` present and not off only where the owner turned sound on
     edge_version: int = 0
 
@@ -180,7 +209,7 @@ class Probe(Message, tag="probe", kw_only=True, frozen=True):
     """Try this camera and send a test picture. Answered by `probe.result`."""
 
     request_id: UUID
-    source: RtspSource
+    source: AnySource
 
 
 class TakeSnapshot(Message, tag="snapshot", kw_only=True, frozen=True):
@@ -305,6 +334,7 @@ class ProbeResult(Message, tag="probe.result", kw_only=True, frozen=True):
     width: int = 0
     height: int = 0
     picture: bytes = b""  # JPEG; empty when only the picture could not be decoded
+    certificate: str = ""  # with the fault `certificate`: SHA-256 of what the camera showed, in hexadecimal
 
 
 class SnapshotResult(Message, tag="snapshot.result", kw_only=True, frozen=True):

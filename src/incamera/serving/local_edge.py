@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -60,17 +60,34 @@ class _Running:
     started: int
     server: str
     version: str
+    inputs: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeInputs:
+    """What of this machine the child may play and open."""
+
+    files: Path | None = None
+    devices: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        """As the child's command line has them."""
+        files = [] if self.files is None else ["--files", str(self.files)]
+        return [*files, *(part for device in self.devices for part in ("--device", device))]
 
 
 class LocalEdge:
     """Starts and watches the child. `make_code` makes an enrolment code; an edge that is known already ignores it."""
 
-    def __init__(self, folder: Path, server_url: str, make_code: MakeCode, clock: Clock) -> None:
+    def __init__(
+        self, folder: Path, server_url: str, make_code: MakeCode, clock: Clock, inputs: EdgeInputs = EdgeInputs()
+    ) -> None:
         self._folder = folder
         self._note = folder / NOTE
         self._url = server_url
         self._make_code = make_code
         self._clock = clock
+        self._inputs = inputs.arguments()
         self._task: asyncio.Task[None] | None = None
         self._running: _Running | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -113,14 +130,14 @@ class LocalEdge:
             return None
         if _start_time(found.pid) != found.started:
             return None
-        if (found.server, found.version) != (self._url, __version__):
+        if (found.server, found.version, found.inputs) != (self._url, __version__, self._inputs):
             await self._end(found)
             return None
         log.info("local_edge.adopted", pid=found.pid)
         return found
 
     async def _spawn(self) -> _Running:
-        arguments = ["edge", "--server", self._url, "--data", str(self._folder)]
+        arguments = ["edge", "--server", self._url, "--data", str(self._folder), *self._inputs]
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # By the environment, because every user of this machine can read the arguments of a process. The part after
         # the second dash names a certificate, and this line has none.
@@ -139,7 +156,7 @@ class LocalEdge:
             start_new_session=True,
         )
         self._process = process
-        running = _Running(process.pid, _start_time(process.pid) or 0, self._url, __version__)
+        running = _Running(process.pid, _start_time(process.pid) or 0, self._url, __version__, self._inputs)
         write_durably(self._note, json.dumps(asdict(running)).encode())
         log.info("local_edge.started", pid=process.pid)
         return running

@@ -46,6 +46,9 @@ class Problem(BaseModel):
     detail: str = Field(description="One sentence: what happened and what to do next.")
     code: str = Field(description="The stable name of the problem, for programs.")
     errors: list[InvalidField] | None = Field(None, description="Only with `invalid_request`.")
+    certificate: str | None = Field(
+        None, description="Only with `camera_certificate`: SHA-256 of what the camera showed, in hexadecimal."
+    )
 
 
 class InvalidRequest(IncameraError):
@@ -101,7 +104,7 @@ def respond(error: IncameraError) -> Response:
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Cookie realm="incamera"'
-    return render_problem(error.status, error.code(), str(error), headers=headers)
+    return render_problem(error.status, error.code(), str(error), headers=headers, members=error.members)
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from incamera.kit.clock import Clock
 from incamera.protocol import websocket
-from incamera.protocol.messages import GapCause, Probe, ProbeResult, RtspSource, SnapshotResult, TakeSnapshot
+from incamera.protocol.messages import AnySource, GapCause, Probe, ProbeResult, SnapshotResult, TakeSnapshot
 from incamera.streams.connection import SocketRequest, WebSocketConnection
 from incamera.streams.errors import EdgeNotConnected
 from incamera.streams.hub import Hub
@@ -83,7 +83,7 @@ class UplinkDirectory:
             socket.stop(GapCause.TURNED_OFF)
             socket.connection.close(websocket.POLICY, reason)
 
-    async def probe(self, edge_id: UUID, source: RtspSource, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
+    async def probe(self, edge_id: UUID, source: AnySource, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
         """Lets an edge try a camera. Raises EdgeNotConnected, EdgeBusy or EdgeDidNotAnswer."""
         return await self._get(edge_id).ask(lambda at: Probe(request_id=at, source=source), ProbeResult, timeout_s)
 

@@ -26,7 +26,7 @@ _AHEAD_S: Final = 0.010  # what is due within this is sent now
 _LONGEST_PAUSE_S: Final = 10.0  # between two packets; a file with a longer one is broken, or means to hold us
 _LONGEST_DELAY_S: Final = 2.0  # a machine that slept longer goes on where it was, and hurries nothing
 _SHORTEST_PASS_TICKS: Final = PICTURE_CLOCK // 10
-_FORMATS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,h264,hevc,mjpeg,ivf,ogg"
+_FORMATS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,mjpeg,ivf,ogg"
 _UNREADABLE: Final = (av.error.FFmpegError, ValueError, IndexError, EOFError, OverflowError, ZeroDivisionError)
 
 
@@ -78,17 +78,19 @@ class FilePlayer:
             if self._sound is not None:
                 streams.append(container.streams[self._sound])
                 takers[self._sound] = _sound_taker(streams[1])
-            first: Fraction | None = None
+            start_s, end_s = _span(streams[0])
             for packet in container.demux(*streams):
                 is_video = packet.stream_index == self._video
                 if packet.dts is not None:
-                    if first is None:
-                        first = packet.dts * packet.time_base
-                    self._wait(origin / PICTURE_CLOCK + float(packet.dts * packet.time_base - first))
+                    if start_s is None:
+                        start_s = packet.dts * packet.time_base
+                    self._wait(origin / PICTURE_CLOCK + float(packet.dts * packet.time_base - start_s))
                 for stated_s, length_s, nal_units in takers[packet.stream_index].take(packet):
-                    at_s = stated_s - (first or 0)
-                    end = origin + round((at_s + length_s) * PICTURE_CLOCK)
-                    yield self._unit(is_video, origin, at_s, nal_units), end
+                    at_s = stated_s - (start_s or 0)
+                    # Sound begins before the picture, to prime its decoder, and may end after it: into another pass.
+                    if is_video or (at_s >= 0 and (end_s is None or at_s + length_s <= end_s)):
+                        end = origin + round((at_s + length_s) * PICTURE_CLOCK)
+                        yield self._unit(is_video, origin, at_s, nal_units), end
 
     def _unit(self, is_video: bool, origin: int, at_s: Fraction, nal_units: tuple[bytes, ...]) -> Unit:
         rate = self._tracks[0 if is_video else 1].clock_rate
@@ -116,6 +118,12 @@ class _as_failure:  # noqa: N801  # reads like a function
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, _UNREADABLE):
             raise Failure(CameraFault.FILE_UNREADABLE, type(error).__name__) from error
+
+
+def _span(stream: Any) -> tuple[Fraction | None, Fraction | None]:
+    """When the picture begins, and how long it lasts from there; None where the file does not say."""
+    start_s = None if stream.start_time is None else stream.start_time * stream.time_base
+    return start_s, None if not stream.duration else stream.duration * stream.time_base
 
 
 def _video_track(codec: str) -> Track:

@@ -25,13 +25,17 @@ at which its last byte was read. Called from the event loop, so it must be quick
 
 
 class SourceFault(IncameraError):
-    """A camera gives no picture, and why. `detail` is for the log: no address, name or password is ever in it."""
+    """A camera gives no picture, and why. `detail` is for the log: no address, name or password is ever in it.
+
+    `certificate`: SHA-256 in hexadecimal of one that nobody vouches for, so that a person may look at it.
+    """
 
     status = 502
 
-    def __init__(self, fault: CameraFault, detail: str) -> None:
+    def __init__(self, fault: CameraFault, detail: str, *, certificate: str = "") -> None:
         self.fault = fault
         self.detail = detail
+        self.certificate = certificate
         super().__init__(f"The camera gives no picture ({fault.value}): {detail}.")
 
 

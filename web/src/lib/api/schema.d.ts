@@ -974,7 +974,7 @@ export interface components {
             state: components["schemas"]["ConditionView"];
             /**
              * Address
-             * @description Host only, for the owner only.
+             * @description Host, or name of the file or device; for the owner only.
              */
             address: string | null;
         };
@@ -1054,7 +1054,7 @@ export interface components {
             time_zone: string;
             /**
              * Address
-             * @description Host only, for the owner only.
+             * @description Host, or name of the file or device; for the owner only.
              */
             address: string | null;
             state: components["schemas"]["ConditionView"];
@@ -1221,9 +1221,10 @@ export interface components {
         NewChannelBody: {
             /**
              * Address
-             * Format: uri
-             * @description rtsp:// address. A user name and password inside it are taken out and kept sealed.
+             * @description rtsp://, http:// or https:// (JPEGs), file:NAME or device:NAME of what the edge was given. A user name and password inside it are taken out and kept sealed.
              * @example rtsp://192.168.1.20/stream1
+             * @example http://192.168.1.20/video.mjpg
+             * @example file:yard/monday.mp4
              */
             address: string;
             /**
@@ -1235,6 +1236,8 @@ export interface components {
             username?: string | null;
             /** Password */
             password?: string | null;
+            /** Certificate */
+            certificate?: string | null;
             /**
              * Name
              * @description 1 to 64 characters of any script; no control or direction characters.
@@ -1293,15 +1296,18 @@ export interface components {
         ProbeBody: {
             /**
              * Address
-             * Format: uri
-             * @description rtsp:// address. A user name and password inside it are taken out and kept sealed.
+             * @description rtsp://, http:// or https:// (JPEGs), file:NAME or device:NAME of what the edge was given. A user name and password inside it are taken out and kept sealed.
              * @example rtsp://192.168.1.20/stream1
+             * @example http://192.168.1.20/video.mjpg
+             * @example file:yard/monday.mp4
              */
             address: string;
             /** Username */
             username?: string | null;
             /** Password */
             password?: string | null;
+            /** Certificate */
+            certificate?: string | null;
             /**
              * Edge Id
              * @description Which edge tries; without it a connected one is chosen.
@@ -1501,9 +1507,10 @@ export interface components {
         SourceBody: {
             /**
              * Address
-             * Format: uri
-             * @description rtsp:// address. A user name and password inside it are taken out and kept sealed.
+             * @description rtsp://, http:// or https:// (JPEGs), file:NAME or device:NAME of what the edge was given. A user name and password inside it are taken out and kept sealed.
              * @example rtsp://192.168.1.20/stream1
+             * @example http://192.168.1.20/video.mjpg
+             * @example file:yard/monday.mp4
              */
             address: string;
             /**
@@ -1515,6 +1522,8 @@ export interface components {
             username?: string | null;
             /** Password */
             password?: string | null;
+            /** Certificate */
+            certificate?: string | null;
         };
         /**
          * StateList
@@ -1711,6 +1720,12 @@ export interface components {
              * @default null
              */
             errors: components["schemas"]["InvalidField"][] | null;
+            /**
+             * Certificate
+             * @description Only with `camera_certificate`: SHA-256 of what the camera showed, in hexadecimal.
+             * @default null
+             */
+            certificate: string | null;
         };
     };
     responses: never;
