@@ -12,6 +12,7 @@ from incamera.kit.clock import SystemClock
 from incamera.media.isobmff import parse_chunk
 from incamera.media.sample import AccessUnit, Chunk
 from incamera.protocol.messages import GapCause, StreamKind, StreamMode
+from tests.support.clips import a_video
 from tests.support.unit_source import encoded_pictures
 
 AAC_16K_MONO = bytes.fromhex("1408")
@@ -183,6 +184,17 @@ def test_chunks_are_what_the_lane_says_they_are() -> None:
         assert (sample.decode_time, sample.is_sync) == (chunk.decode_time, chunk.is_sync)
 
 
+def test_a_gradual_beginning_is_none_that_anybody_waits_for() -> None:
+    bench = Bench(VIDEO)
+    units = a_video(250, gop=50, **{"x264-params": "intra-refresh=1:keyint=50:bframes=0"})[10:]
+    for number, unit in enumerate(units):
+        bench.now_s = 100 + number / 25
+        bench.feed.on_unit(0, unit, bench.now_s)
+
+    assert bench.picture.chunks[0][0].is_sync, "it is recorded"
+    assert bench.asked_s == [pytest.approx(101), pytest.approx(106)], "and the camera asked for something better"
+
+
 def show_long_gop(bench: Bench, seconds: range, *, first: int = 1) -> None:
     """A picture a second, the sync sample of which is long past."""
     for second in seconds:
@@ -218,7 +230,7 @@ def test_what_is_recorded_has_a_sync_sample_before_viewers_have_to_wait() -> Non
 
     show_long_gop(bench, range(1, 60))
 
-    assert bench.asked_s == [124, 144]
+    assert bench.asked_s == [119, 137, 155]
 
 
 def test_a_gop_of_two_seconds_is_nobodys_business() -> None:

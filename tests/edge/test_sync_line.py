@@ -17,6 +17,7 @@ from incamera.edge.main import EdgeOptions, add_arguments
 from incamera.edge.sources.dialling import DialRanges
 from incamera.edge.sync_points import SyncPoints
 from incamera.kit.clock import SystemClock
+from incamera.media.video.messages import is_gradual
 from incamera.protocol.messages import StreamKind, StreamMode
 from incamera.streams import StreamKey
 from tests.streams import test_uplink
@@ -83,6 +84,19 @@ async def test_a_viewer_of_a_long_gop_gets_a_sync_sample_at_once(house: House) -
     waited_s = (next(chunk for chunk in second.chunks if chunk.is_sync).decode_time - before) / 90_000
     assert waited_s < 4, "not at the end of the ten seconds"
     assert house.onvif.sync_points == ["Profile_1"]
+
+
+async def test_a_picture_that_only_refreshes_gradually_is_joined_at_a_sync_point(house: House) -> None:
+    house.camera.gop, house.camera.refresh, house.camera.pictures_per_s = 2000, 50, 100.0
+    watching = Listener()
+    house.uplink.hub.subscribe(KEY, watching)
+
+    await eventually(lambda: watching.chunks)
+
+    assert house.onvif.sync_points, "the first sync sample of this camera is the one it was asked for"
+    first = bytes(watching.chunks[0].data)
+    assert watching.chunks[0].is_sync
+    assert not is_gradual("avc1", first[first.index(b"mdat") + 4 :])
 
 
 async def test_recording_begins_at_once_although_the_next_sync_sample_is_far(

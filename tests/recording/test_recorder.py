@@ -10,12 +10,16 @@ import pytest
 
 from incamera.devices import DeviceChanged, SoundTurnedOff
 from incamera.kit.ids import new_id
+from incamera.media.cmaf import Packager
+from incamera.media.video.codecs import make_assembler
 from incamera.privacy.errors import ActivityStopped
+from incamera.protocol.frames import MediaFrame
 from incamera.protocol.messages import GapCause, StreamKind
 from incamera.recording import RecorderLimits
 from incamera.recording.segment import HEADER_BYTES
 from incamera.recording.writer import SegmentFile
 from incamera.storage.vault import HourRef
+from tests.support.clips import a_video, decoded_pictures
 from tests.support.recordings import HOUR_US, PICTURE_US, Span, Studio, a_studio, number_of, record_once
 
 
@@ -75,6 +79,33 @@ async def test_segment_closes_at_two_minutes_without_a_sync_sample(studio: Studi
 
     first, second = await studio.stored(channel)
     assert (first.next_sequence, second.first_sequence) == (3000, 3000)
+
+
+async def test_each_minute_of_a_gradually_refreshed_picture_can_be_shown(studio: Studio) -> None:
+    channel, assembler, packager = await studio.channel(), make_assembler("H264"), Packager(90_000)
+    refresh = {"preset": "ultrafast", "x264-params": "intra-refresh=1:keyint=50:bframes=0"}
+    units = a_video(10 + 50 + 130 * 25, gop=50, size=(64, 48), **refresh)
+    samples = [sample for unit in units[10:] if (sample := assembler.push(unit))]  # its only IDR is not among them
+    assert assembler.config is not None
+    span = Span(studio, channel, init_segment=assembler.config.init_segment)
+    await span.open()
+    for number, sample in enumerate(samples):
+        chunk = packager.push(sample)
+        wall_us = span.started_us + number * PICTURE_US
+        span.writer.append(MediaFrame(0, chunk.is_sync, False, number, chunk.decode_time, 0, wall_us, chunk.data))
+        if number % 500 == 499:
+            await span.durable(number)
+    await span.durable(len(samples) - 1)
+    await span.close()
+
+    stored = await studio.stored(channel)
+    assert [segment.next_sequence // (60 * 25) for segment in stored] == [1, 2, 2]
+    for segment in stored[:2]:
+        opened = await studio.recorder.archive.open(segment)
+        assert opened is not None
+        pictures = await studio.recorder.archive.read(opened, range(250))
+        media = opened.opening.init_segment + b"".join(it.data for it in pictures if it is not None)
+        assert len(decoded_pictures(media)) >= 200, "all of it, but for the two seconds until it is complete"
 
 
 async def test_segment_closes_at_the_hour_boundary_and_the_next_has_another_key(studio: Studio) -> None:

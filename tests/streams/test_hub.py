@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from incamera.kit.ids import new_id
+from incamera.media.cmaf import Packager
+from incamera.media.sample import Sample
+from incamera.media.video.codecs import make_assembler
 from incamera.protocol.frames import parse_viewer_header
 from incamera.protocol.messages import CameraFault, CameraState, GapCause, StreamKind
 from incamera.streams import ChannelState, Hub, LiveChunk, Run, StreamKey
 from incamera.streams import hub as hub_module
+from tests.support.clips import a_video
 from tests.support.clock import MovableClock
-from tests.support.sockets import StreamDouble
+from tests.support.sockets import StreamDouble, a_run
 
 
 class Listener:
@@ -265,6 +270,34 @@ async def test_a_newcomer_after_the_cache_was_given_up_lets_the_camera_be_asked(
 
     assert not listener.bursts[0]
     assert wanted == [stream.key]
+
+
+async def test_viewers_begin_with_a_picture_that_decodes_alone_not_with_a_gradual_one(hub: Hub) -> None:
+    units = a_video(600, gop=50, size=(64, 48), **{"x264-params": "intra-refresh=1:keyint=50:bframes=0"})
+    assembler, packager = make_assembler("H264"), Packager(90_000)
+    samples = [sample for unit in units[10:] if (sample := assembler.push(unit))]
+    stream, listener, wanted = StreamDouble(hub), Listener(), list[StreamKey]()
+    hub.on_sync_wanted(wanted.append)
+    publication = hub.begin_run(stream.key, replace(a_run(), codec="avc1.64001f"))
+
+    def publish(sample: Sample) -> None:
+        chunk = packager.push(sample)
+        publication.publish(is_sync=chunk.is_sync, decode_time=chunk.decode_time, wall_us=1, chunk=chunk.data)
+
+    for sample in samples[:60]:
+        publish(sample)
+    assert not wanted, "nobody is there"
+    hub.subscribe(stream.key, listener)
+    for sample in samples[60:]:
+        publish(sample)
+
+    assert not listener.chunks, "no browser could begin with these"
+    assert wanted == [stream.key]
+    for number, unit in enumerate(units[:3]):  # the camera has heard us
+        sample = make_assembler("H264").push(unit) if number == 0 else assembler.push(unit)
+        assert sample is not None
+        publish(sample)
+    assert [chunk.is_sync for chunk in listener.chunks] == [True, False, False]
 
 
 async def test_before_the_first_picture_of_a_run_nobody_is_asked(hub: Hub) -> None:

@@ -19,16 +19,21 @@ TICKS_PER_PICTURE = 90_000 // PICTURES_PER_S
 
 
 @functools.cache
-def encoded_pictures(gop: int = 10, width: int = 64, height: int = 48) -> tuple[tuple[bytes, ...], ...]:
-    """One GOP, each picture as its NAL units; the first with SPS and PPS."""
+def encoded_pictures(
+    gop: int = 10, width: int = 64, height: int = 48, *, refresh: int = 0
+) -> tuple[tuple[bytes, ...], ...]:
+    """One GOP, each picture as its NAL units; the first with SPS and PPS.
+
+    `refresh`: it has no end; after so many pictures each, every part of the picture was renewed (intra refresh).
+    """
     encoder: Any = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base = Fraction(1, PICTURES_PER_S)
     encoder.options = {
         "preset": "ultrafast",
         "tune": "zerolatency",
-        "g": str(gop),
-        "x264-params": "annexb=1:sliced-threads=0",
+        "g": str(refresh or gop),
+        "x264-params": "annexb=1:sliced-threads=0" + (":intra-refresh=1" if refresh else ""),
     }
     packets: list[bytes] = []
     for number in range(gop):
@@ -62,6 +67,7 @@ class Camera:
     patience: list[bool] = field(default_factory=list)  # as it was told, one after the other
     stalled: bool = False
     gops_begun: int = 0  # by request
+    refresh: int = 0  # pictures of an intra refresh; such a camera sends a sync sample on request only
     _sources: "list[UnitSource]" = field(default_factory=list)
 
     def make_source(self, where: RtspSource, want_audio: bool) -> "UnitSource":
@@ -101,7 +107,7 @@ class UnitSource:
     async def play(self, on_unit: UnitSink) -> None:
         camera, clock = self._camera, SystemClock()
         started_s = clock.monotonic()
-        gop_began, gops_begun = 0, camera.gops_begun
+        gop_began, gops_begun = -10 if camera.refresh else 0, camera.gops_begun
         for number in itertools.count():
             due_s = started_s + number / camera.pictures_per_s
             while (wait_s := due_s - clock.monotonic()) > 0 or camera.stalled:
@@ -111,7 +117,7 @@ class UnitSource:
                 except TimeoutError:
                     continue
                 raise SourceFault(CameraFault.CLOSED, "told to")
-            pictures = encoded_pictures(camera.gop, camera.width)
+            pictures = encoded_pictures(camera.gop, camera.width, refresh=camera.refresh)
             if gops_begun != camera.gops_begun:
                 gop_began, gops_begun = number, camera.gops_begun
             units = pictures[(number - gop_began) % len(pictures)]

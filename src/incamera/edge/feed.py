@@ -26,6 +26,7 @@ from incamera.media.opus import InvalidOpusPacket, opus_track_config, parse_dura
 from incamera.media.sample import AccessUnit, Chunk, Sample, TrackConfig
 from incamera.media.video import VIDEO_TIMESCALE
 from incamera.media.video.codecs import make_assembler
+from incamera.media.video.messages import is_gradual
 from incamera.protocol.messages import CameraFault, GapCause
 
 MAX_SILENCE_S: Final = 2.0
@@ -34,7 +35,7 @@ LONG_GOP_S: Final = 4.0  # who waits for a sync sample and gets none for so long
 ASK_AGAIN_S: Final = 5.0
 # What is recorded can be shown from its sync samples on only, and a segment of a minute closes at one: a camera that
 # has sent none for so long is asked. Well below the 30 s of the server's GOP cache, so that viewers can begin as well.
-LONGEST_RECORDED_GOP_S: Final = 20.0
+LONGEST_RECORDED_GOP_S: Final = 18.0
 # A run costs messages to the server, rows and files there: a camera that changes with every picture gets no more.
 _MAX_RUNS: Final = 20
 _MAX_RUNS_WITHIN_S: Final = 10.0
@@ -101,7 +102,8 @@ class VideoFeed:
         wall_us = self._picture_clock.wall_us(decode_time, self._server_clock.wall_us(arrived_s))
         if sample.is_sync:
             self.sync_chunk, self.sync_wall_us = chunk, wall_us
-            self._synced(arrived_s)
+            if self._config is None or not is_gradual(self._config.codec, sample.data):
+                self._synced(arrived_s)
         self._lane.push(chunk, wall_us, arrived_s)
 
     def is_sync_rare(self, now_s: float) -> bool:

@@ -81,6 +81,10 @@ class LiveSocket(MediaSocket):
         if not self._open_per_channel[channel_id]:
             self._service.log.end(self._viewings.pop(channel_id))
 
+    def want_sync(self, key: StreamKey) -> None:
+        """The page has lost pictures and waits for the next sync sample."""
+        self._service.hub.want_sync(key)
+
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _open(self, word: str) -> None:
@@ -172,6 +176,7 @@ class LiveStream:
             self._needs_sync = False
         if not self._send_live(chunk.framed or chunk.frame, chunk.published_at):
             self._needs_sync = True
+            self._socket.want_sync(self.key)
 
     def on_offline(self, cause: GapCause) -> None:
         self._needs_sync = True  # why, the state says; the tile stays open and goes on with the next run

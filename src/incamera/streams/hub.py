@@ -21,12 +21,15 @@ from uuid import UUID
 import structlog
 
 from incamera.kit.clock import Clock
+from incamera.media.video.messages import is_gradual
 from incamera.protocol.messages import GapCause, StreamKind
 from incamera.streams.gop_cache import GOP_CACHE_BYTES, make_cache
 from incamera.streams.model import ChannelState, Gap, LiveChunk, Run, StreamKey
 
 log = structlog.get_logger(__name__)
 
+_MDAT_HEADER_BYTES: Final = 8
+_SAMPLE_START_BYTES: Final = 16  # a length, and the first message
 STALE_AFTER_S: Final = 30.0  # a picture nobody followed up is dropped from memory (B4.live_view promises 60 s)
 STALE_CHECK_S: Final = 10.0
 WATCH_OFF_DELAY_S: Final = 5.0  # a reload of the page must not stop and start the camera
@@ -138,6 +141,11 @@ class Hub:
 
         return unsubscribe
 
+    def want_sync(self, key: StreamKey) -> None:
+        """A subscriber has lost its place: asks for a sync sample, if the next one may be far away."""
+        if (stream := self._streams.get(key)) is not None:
+            stream.want_sync()
+
     async def chunks(self, key: StreamKey) -> AsyncIterator[Run | LiveChunk]:
         """The same as an iterator, for consumers without a socket: runs, and chunks that decode from the first on.
 
@@ -223,7 +231,8 @@ class Publication:
     def publish(self, *, is_sync: bool, decode_time: int, wall_us: int, chunk: bytes) -> None:
         """Gives a chunk to all subscribers. Costs one `on_chunk` each and waits for nobody.
 
-        Chunks before the first sync sample of a run are left out: nothing could decode them.
+        Chunks before the first sync sample of a run are left out: nothing could decode them. A sync sample that shows
+        everything only some pictures later (intra refresh) is none here: browsers do not begin with it.
         """
         if self._stream.publication is self:
             self._stream.publish(is_sync, decode_time, wall_us, chunk)
@@ -283,6 +292,10 @@ class _Stream:
         return dataclasses.replace(run, gap=Gap(run.gap.cause, seconds))
 
     def publish(self, is_sync: bool, decode_time: int, wall_us: int, chunk: bytes) -> None:
+        if is_sync and self._is_gradual(chunk):
+            is_sync = False
+            if self.subscribers and not self._has_started:
+                self._ask_for_sync()
         if not self._has_started:
             if not is_sync:
                 return
@@ -306,15 +319,23 @@ class _Stream:
         if self.publication is not None:
             subscriber.on_run(self.publication.run)
             subscriber.on_burst(self.cache.chunks)
-            self._want_sync()
+            self.want_sync()
 
-    def _want_sync(self) -> None:
-        """Asks for a sync sample when the newcomer has none to begin with, or one long past."""
+    def want_sync(self) -> None:
+        """Asks for a sync sample when whoever needs one has none to begin with, or one long past."""
+        if self._has_started and (not self.cache.chunks or self.cache.duration_s > LONG_GOP_S):
+            self._ask_for_sync()
+
+    def _ask_for_sync(self) -> None:
         now_s = self._clock.monotonic()
-        is_long = not self.cache.chunks or self.cache.duration_s > LONG_GOP_S
-        if self._has_started and is_long and now_s - self._sync_wanted_at >= WANT_SYNC_EVERY_S:
+        if now_s - self._sync_wanted_at >= WANT_SYNC_EVERY_S:
             self._sync_wanted_at = now_s
             self._tell_sync_wanted(self._key)
+
+    def _is_gradual(self, chunk: bytes) -> bool:
+        assert self.publication is not None
+        sample_at = int.from_bytes(chunk[:4], "big") + _MDAT_HEADER_BYTES  # behind the moof; it has one sample
+        return is_gradual(self.publication.run.codec, memoryview(chunk)[sample_at : sample_at + _SAMPLE_START_BYTES])
 
     def add(self, subscriber: Subscriber) -> None:
         self.subscribers = (*self.subscribers, subscriber)

@@ -63,6 +63,21 @@ async def test_parameter_sets_only_in_band_that_change_in_mid_stream() -> None:
     assert None not in recording.counters()
 
 
+async def test_a_main_stream_with_intra_refresh_has_no_picture_that_decodes_alone() -> None:
+    async with SimulatedCameras(0, [SimulatedCamera.parse("garden:refresh")]) as cameras:
+        kinds: dict[str, set[int]] = {}
+        for stream in ("main", "sub"):
+            source = a_source(cameras.url("garden", stream), want_audio=False)
+            await source.open()
+            recording = await play_until(source, has_units(60 if stream == "main" else 12))
+            await source.close()
+            kinds[stream] = {nal_unit[0] & 0x1F for unit in recording.of(0) for nal_unit in unit.nal_units}
+
+    assert 5 not in kinds["main"]
+    assert {1, 6} <= kinds["main"], "recovery point messages"
+    assert 5 in kinds["sub"]
+
+
 async def test_the_counter_follows_wall_time(simulated_camera: StartSimulated) -> None:
     cameras = await simulated_camera("garage")
     source = a_source(cameras.url("garage", "sub"))

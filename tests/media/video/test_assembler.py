@@ -11,6 +11,7 @@ from incamera.media.cmaf import Packager
 from incamera.media.sample import AccessUnit, Sample
 from incamera.media.video import VideoAssembler
 from incamera.media.video.codecs import make_assembler
+from incamera.media.video.messages import is_gradual
 from tests.support.clips import a_video, an_h265_video, decoded_pictures
 
 MakeUnits = Callable[..., list[AccessUnit]]
@@ -85,6 +86,9 @@ def test_a_camera_that_only_refreshes_gradually_is_joined_and_decodes(codec: str
     assert len(syncs) >= 2
     shown = decoded_pictures(a_file(assembler, samples))
     assert len(shown) >= len(samples) - 50, "a decoder shows it at the latest when all of it was renewed"
+    assert assembler.config is not None
+    gradual = [is_gradual(assembler.config.codec, sample.data) for sample in samples]
+    assert gradual == [sample.is_sync for sample in samples]
 
 
 @BOTH
@@ -93,6 +97,7 @@ def test_gradual_points_are_no_sync_samples_while_there_are_better_ones(codec: s
     samples = push_all(make_assembler(codec), units)
     assert [sample.is_sync for sample in samples].count(True) == 1
     assert len(samples) == 250
+    assert not is_gradual("avc1.64001f" if codec == "H264" else "hvc1.1.6.L93.B0", samples[0].data)
 
 
 def test_open_gops_of_h264_may_be_joined_at_their_recovery_points() -> None:
@@ -102,6 +107,7 @@ def test_open_gops_of_h264_may_be_joined_at_their_recovery_points() -> None:
     samples = push_all(assembler, units[10:])
     assert [sample.is_sync for sample in samples].count(True) >= 2
     assert samples[0].is_sync
+    assert not is_gradual("avc1.64001f", samples[0].data), "it shows everything at once"
     first = samples[0].decode_time
     assert all(sample.decode_time + sample.composition_offset >= first for sample in samples), "no leading pictures"
     assert len(decoded_pictures(a_file(assembler, samples))) == len(samples)
@@ -132,3 +138,9 @@ def test_endless_parameter_sets_are_not_kept(codec: str, make: MakeUnits) -> Non
     kept = [nal_unit for group in assembler._sets.values() for nal_unit in group.values()]
     assert sum(map(len, kept)) <= 32 * 1024
     assert any(nal_unit[0] >> shift & mask == pps for nal_unit in unit.nal_units)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["avc1.64001f", "hvc1.1.6.L93.B0", "mp4a.40.2", ""]), st.binary(max_size=20))
+def test_whatever_a_sample_begins_with_it_is_gradual_or_not(codec: str, data: bytes) -> None:
+    assert is_gradual(codec, data) in (True, False)

@@ -49,6 +49,8 @@ class VideoEncoder:
         options = {"preset": "ultrafast", "forced-idr": "1"}
         if codec == "H264":
             options["x264-params"] = "scenecut=0:sync-lookahead=0:rc-lookahead=0"
+            if profile.refreshes:
+                options["x264-params"] += ":intra-refresh=1"
         else:
             options["x265-params"] = (
                 "log-level=none:scenecut=0:pools=1:frame-threads=1:repeat-headers=1:open-gop=0:rc-lookahead=3:b-adapt=0"

@@ -168,10 +168,13 @@ class VideoFeed(Feed):
         wall_us = self._anchor.wall_us_at(self._anchor.elapsed_s())
         moment: datetime = from_us(wall_us).astimezone()
         picture = self._painters[self._is_small].paint(moment, self._first_number + tick)
-        is_sync = self._wants_sync.is_set()
+        refreshes = self._camera.profile.refreshes
+        is_sync = self._wants_sync.is_set() and not refreshes
         if is_sync:
             self._wants_sync.clear()
         for unit_time, nal_units in self._encoder.encode(picture, tick * VIDEO_CLOCK_RATE // self._fps, is_sync):
+            if refreshes and self._encoder.is_sync(nal_units):
+                continue  # as for whoever comes to a camera that was switched on long ago
             packetise = packetise_h264 if self._codec == "H264" else packetise_h265
             self._deliver(unit_time, list(packetise(nal_units)), self._encoder.is_sync(nal_units))
 

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 from incamera.edge.simulated.cameras import SimulatedCamera
@@ -42,6 +43,8 @@ class SimulatedMount:
     """A stream. Belongs to the event loop it was made in; its feeds are threads."""
 
     def __init__(self, camera: SimulatedCamera, stream: str, width: int, height: int, fps: int, anchor: Anchor) -> None:
+        if stream != "main":
+            camera = replace(camera, profile=replace(camera.profile, refreshes=False))
         self._camera = camera
         self._path = f"/{camera.name}/{stream}"
         self._size = (width, height)
@@ -108,11 +111,12 @@ class SimulatedMount:
         return self._camera.profile.loss
 
     def attach(self, viewer: Viewer, channels: dict[int, Channels | Ports]) -> None:
-        """From the next sync sample on the viewer gets these tracks."""
+        """From the next sync sample on, if there are any, the viewer gets these tracks."""
         for number, pair in channels.items():
             track = self._tracks[number]
             track.viewers[viewer] = pair
-            track.waiting.add(viewer)
+            if not self._camera.profile.refreshes:
+                track.waiting.add(viewer)
             track.reported_s = -_REPORT_INTERVAL_S
             if track.feed is not None:
                 track.feed.start()

@@ -30,6 +30,7 @@ class Profile:
     codec: VideoCodec = "H264"  # of the main stream; cameras that send H.265 mostly keep a sub stream in H.264
     sub_codec: VideoCodec = "H264"
     sound: SoundCodec | None = None  # instead of the one that the camera has
+    refreshes: bool = False  # its main stream is renewed a stripe at a time and never has a picture that decodes alone
     describes_sets: bool = True  # parameter sets are in the SDP, too; otherwise only before each sync sample
     resizes_every_s: float | None = None  # it changes to three quarters of its size and back
     is_over_udp: bool = False  # packets travel in datagrams only
@@ -65,6 +66,7 @@ HABITS: Final[dict[str, dict[str, object]]] = {
     "in-band": {"describes_sets": False},
     "resizing": {"resizes_every_s": 12.0},
     "long-gop": {"gop_s": 10.0, "bitrate": None},
+    "refresh": {"refreshes": True},
     "udp": {"is_over_udp": True},
     "lossy": {"is_over_udp": True, "loss": 0.01},
     "dropouts": {"away_every_s": 70.0},

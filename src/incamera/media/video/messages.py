@@ -1,14 +1,29 @@
 """Supplemental enhancement information: messages in a NAL unit (ITU-T H.264 clause 7.3.2.3, H.265 clause 7.3.5).
 
 Only the recovery point is read (H.264 clause D.2.8, H.265 clause D.3.8); vendors put anything into the others.
+
+A sample that the assembler let the flow begin with although it does not decode alone has one in front of it:
+`is_gradual` tells it from those that do. Whoever decodes with libav may begin there, a browser may not (measured).
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from incamera.media.bits import BitReader, unescape
 
 _RECOVERY_POINT: Final = 6
 _MAX_PAYLOADS: Final = 32
+
+
+class _Header(NamedTuple):
+    """Where the NAL unit's header holds its type, and the type of messages."""
+
+    size: int
+    shift: int
+    mask: int
+    message: int
+
+
+_HEADERS: Final = {"avc1": _Header(1, 0, 0x1F, 6), "hvc1": _Header(2, 1, 0x3F, 39)}
 _MAX_BYTES: Final = 4096
 
 
@@ -39,6 +54,19 @@ def ue_bits(value: int) -> str:
     """ue(v) as text of 0 and 1."""
     code = f"{value + 1:b}"
     return "0" * (len(code) - 1) + code
+
+
+def is_gradual(codec: str, sample: bytes | memoryview) -> bool:
+    """Whether only pictures after this sync sample show everything right. `codec` as in RFC 6381; H.264 or H.265.
+
+    The first bit of the payload tells whether the number of those pictures is 0 (ue(v), se(v): a 1).
+    """
+    header = _HEADERS.get(codec[:4])
+    if header is None or len(sample) < 8 + header.size:
+        return False
+    kind = sample[4] >> header.shift & header.mask
+    at = 4 + header.size
+    return kind == header.message and sample[at] == _RECOVERY_POINT and not sample[at + 2] & 0x80
 
 
 def _read_number(data: bytes, at: int) -> tuple[int, int]:

@@ -4,6 +4,9 @@
  *   idle ─start─► starting ─picture─► playing ⇄ waiting (line or camera lost, comes back by itself)
  *         │          └──────► stopped | refused | unsupported   (until started again)
  *         └─ pictures come and cannot be read ─► the sub stream, else unreadable ─► tried again by itself
+ *
+ * A main stream in the middle of a long GOP has nothing to begin with. Until its next sync sample the sub stream stands in,
+ * in the same player; without one the cover stays, and after a while a sentence.
  */
 import type { Channel } from "../api/model";
 import { canPlay, type LiveEvent, LivePlayer, LowDelayPlayer, LowDelaySound, type Run, SoundPlayer, type StopReason, type Subscription } from "../player";
@@ -14,7 +17,10 @@ export type LiveStatus = "idle" | "starting" | "playing" | "waiting" | "stopped"
 /** A camera that was restarted or set up anew may be readable again. */
 const TRY_AGAIN_MS = 20_000;
 /** A stream that is there and sends nothing for so long has no sync sample to begin with: huge GOPs, intra refresh. */
-const FIRST_FRAME_MS = 6000;
+const STAND_IN_MS = 1000;
+const INCOMPLETE_MS = 6000;
+/** "Smart codecs" send a whole picture every ten seconds; who sends none for so long sends none at all. */
+const NEVER_WHOLE_MS = 20_000;
 
 export interface LiveElements {
   readonly video: HTMLVideoElement;
@@ -39,6 +45,8 @@ export class LiveView {
   isSmaller = $state(false);
   /** The camera is there, and has sent no picture yet that decodes alone. */
   isIncomplete = $state(false);
+  /** It will not, as it seems: it renews its picture a stripe at a time. */
+  isNeverWhole = $state(false);
 
   private elements: LiveElements | null = null;
   private channel: Channel | null = null;
@@ -49,7 +57,9 @@ export class LiveView {
   private stream: "main" | "sub" = "main";
   private lowDelay = false;
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
-  private firstFrameTimer: ReturnType<typeof setTimeout> | undefined;
+  private firstFrameTimers: ReturnType<typeof setTimeout>[] = [];
+  private standIn: Subscription | null = null;
+  private mainRun: Run | null = null;
 
   start(channel: Channel, elements: LiveElements, choice: LiveChoice): void {
     this.stop();
@@ -128,8 +138,8 @@ export class LiveView {
 
   private letGo(): void {
     this.turnSoundOff();
-    clearTimeout(this.firstFrameTimer);
-    this.isIncomplete = false;
+    this.endStandIn();
+    this.firstFrameCame();
     this.picture?.close();
     this.player?.close();
     this.picture = null;
@@ -184,8 +194,8 @@ export class LiveView {
         this.startRun(event.run);
         break;
       case "frame":
-        clearTimeout(this.firstFrameTimer);
-        this.isIncomplete = false;
+        this.firstFrameCame();
+        if (this.standIn) this.takeBack();
         this.player?.push(event.frame);
         break;
       case "waiting":
@@ -214,16 +224,54 @@ export class LiveView {
     }
     this.size = { width: run.width, height: run.height };
     if (this.status === "waiting") this.status = "playing";
-    clearTimeout(this.firstFrameTimer);
-    this.firstFrameTimer = setTimeout(() => {
-      if (!this.tryOtherStream()) this.isIncomplete = true;
-    }, FIRST_FRAME_MS);
+    this.mainRun = run;
+    if (this.standIn) return;
+    this.awaitFirstFrame();
     this.player?.startRun(run);
+  }
+
+  private awaitFirstFrame(): void {
+    this.firstFrameCame();
+    this.firstFrameTimers = [
+      setTimeout(() => this.letSubStandIn(), STAND_IN_MS),
+      setTimeout(() => (this.isIncomplete = true), INCOMPLETE_MS),
+      setTimeout(() => (this.isNeverWhole = true), NEVER_WHOLE_MS),
+    ];
+  }
+
+  private firstFrameCame(): void {
+    for (const timer of this.firstFrameTimers) clearTimeout(timer);
+    this.firstFrameTimers = [];
+    this.isIncomplete = false;
+    this.isNeverWhole = false;
+  }
+
+  private letSubStandIn(): void {
+    if (this.stream !== "main" || !this.channel?.has_sub || this.standIn) return;
+    this.standIn = liveSocket.subscribe(this.channel.id, "sub", (event) => {
+      if (event.kind === "run" && canPlay(event.run.codec)) this.player?.startRun(event.run);
+      else if (event.kind === "frame") {
+        this.firstFrameCame();
+        this.player?.push(event.frame);
+      }
+    });
+  }
+
+  /** The main stream has a picture to begin with. */
+  private takeBack(): void {
+    this.endStandIn();
+    if (this.mainRun) this.player?.startRun(this.mainRun);
+  }
+
+  private endStandIn(): void {
+    this.standIn?.close();
+    this.standIn = null;
   }
 
   /** The main stream is often H.265, which many browsers do not play; the sub stream is H.264 nearly everywhere. */
   private tryOtherStream(): boolean {
     if (this.stream !== "main" || !this.channel?.has_sub) return false;
+    this.endStandIn();
     this.picture?.close();
     this.stream = "sub";
     this.isSmaller = true;
@@ -240,7 +288,7 @@ export class LiveView {
   }
 
   private interrupted(): void {
-    clearTimeout(this.firstFrameTimer);
+    this.firstFrameCame();
     this.player?.interrupt();
     if (this.status === "playing") this.status = "waiting";
   }
