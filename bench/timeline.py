@@ -5,8 +5,11 @@ in sixteen that is lost sixty times a day, recordings of the night only, and out
 kept in `.dev/bench`. Each question is the whole of what `GET .../timeline` does after the access check, at a random
 moment of a random camera, for an hour to a month at the resolution of a screen. `query_p99_ms` is that of the slower
 database. `cold_*`: the first question after the database's pages were put out of memory. `add_ms`, `remove_ms`: what a
-segment costs the index at that size, so that reading is not paid for by writing. Peer in the same run: the same rows of
-SQLite read and merged in Python, as a recorder without a timeline index does (Frigate's way).
+segment costs the index at that size, so that reading is not paid for by writing. `retention_*`: what a sweep asks every
+five minutes while nothing is over; `due_*`: the same, and which hours are over when that is one of every camera;
+`hours_*`: a page of 200 hours, as recovery goes through all of them; `estimate_*`: about how many rows there are. Peer
+in the same run: the same rows of SQLite read and merged in Python, as a recorder without a timeline index does
+(Frigate's way).
 
     ./dev bench timeline [--segments 10000000] [--queries 1000] [--cold 40] [--databases sqlite,postgresql]
 """
@@ -39,6 +42,7 @@ RANGES: Final = (HOUR_US, 6 * HOUR_US, DAY_US, 7 * DAY_US, 30 * DAY_US)
 _DETAIL: Final = 2000  # marks on a screen
 _WARM_UP: Final = 20  # questions until connections, statements and plans are there
 _ADDED: Final = 300
+_HOURS: Final = 200  # a page, as in recording.recovery
 Times = dict[int, list[float]]  # range → milliseconds
 
 
@@ -66,6 +70,7 @@ async def _measure(report: Report, kind: str, archive: Archive, queries: int, co
     async with kept_archive(kind, archive) as database:
         cold_times = await _ask_cold(database, archive, cold)
         by_range = await _ask(database, archive, queries)
+        kept = await _ask_as_retention(database, archive, max(20, queries // 5))
         added, removed = await _write(database, archive)
     everything = [time_ms for times in by_range.values() for time_ms in times]
     report.add(f"{kind}_p50_ms", statistics.median(everything), "ms")
@@ -76,6 +81,9 @@ async def _measure(report: Report, kind: str, archive: Archive, queries: int, co
     if cold_times:
         report.add(f"{kind}_cold_p50_ms", statistics.median(cold_times), "ms")
         report.add(f"{kind}_cold_max_ms", max(cold_times), "ms")
+    for name, times in kept.items():
+        report.add(f"{kind}_{name}_p50_ms", statistics.median(times), "ms")
+        report.add(f"{kind}_{name}_p99_ms", _p99(times), "ms")
     report.add(f"{kind}_add_ms", added, "ms")
     report.add(f"{kind}_remove_ms", removed, "ms")
     if database.is_sqlite and (path := database.engine.url.database) is not None:
@@ -113,6 +121,28 @@ async def _ask_cold(database: Database, archive: Archive, queries: int) -> list[
         await reader.read(channel_id, to_us - range_us, to_us, range_us // _DETAIL)
         found.append((time.perf_counter() - started) * 1000)
     return found[1:]
+
+
+async def _ask_as_retention(database: Database, archive: Archive, queries: int) -> dict[str, list[float]]:
+    """Milliseconds of what retention and recovery ask: see above."""
+    chance = random.Random(3)
+    found: dict[str, list[float]] = {name: [] for name in ("retention", "due", "hours", "estimate")}
+    for number in range(_WARM_UP + queries):
+        for name, times in found.items():
+            after = HourRef(archive.channel_id(chance.randrange(archive.channels)), EpochRef(UUID(int=0), 1), 0)
+            started = time.perf_counter()
+            async with open_session(database, "B5.record", writes=False) as db:
+                if name == "estimate":
+                    await repository.estimate(db)
+                elif name == "hours":
+                    await repository.list_hours(db, after, _HOURS)
+                else:
+                    oldest = await repository.oldest_of_channels(db)
+                if name == "due":
+                    await repository.hours_begun_until(db, oldest, min(oldest.values()) + HOUR_US - 1)
+            if number >= _WARM_UP:
+                times.append((time.perf_counter() - started) * 1000)
+    return found
 
 
 def _forget_pages(database: Database) -> None:

@@ -348,3 +348,15 @@ async def test_nothing_in_clear_reaches_the_disk_and_files_are_private(tmp_path:
     assert secret.hex() not in repr(key)
     assert not open_to_others(tmp_path)
     await vault.close()
+
+
+async def test_hours_before_go_by_the_hour_and_not_by_its_digits(vault: Vault) -> None:
+    device, channel = new_id(), UUID(int=(1 << 128) - 7)  # a name with digits before its last slash
+    await vault.create_epoch_key(device, 1)
+    hours = [HourRef(channel, EpochRef(device, 1), hour) for hour in (HOUR - 30, HOUR - 2, HOUR, HOUR + 1)]
+    for hour in hours:
+        await vault.hour_key(hour)
+
+    assert await vault.hours_before(HOUR) == hours[:2]
+    assert await vault.hours_before(HOUR + 2) == hours
+    assert await vault.hours_before(9) == []

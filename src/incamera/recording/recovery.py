@@ -8,7 +8,7 @@
 
 import mmap
 import os
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ from incamera.recording.segment import (
 )
 from incamera.recording.writer import VolumeWriter
 from incamera.storage.database import Database
-from incamera.storage.vault import KeyDestroyed, ScopeKey, Vault
+from incamera.storage.vault import HourRef, KeyDestroyed, ScopeKey, Vault
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ _IDS_PER_ROUND: Final = 20_000
 # A span syncs after each batch (4 MiB, or one chunk of up to 16 MiB), and after a failed sync it leaves the file alone.
 _MOST_UNSYNCED_BYTES: Final = 24 * 1024 * 1024
 _COPY_BYTES: Final = 1024 * 1024
-_LAST_HOUR: Final = (1 << 31) - 1  # later than any
+_HOURS_PER_PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,6 @@ class Recovery:
         """Keys that were destroyed before the program stopped: their files follow now."""
         async with open_session(self._database, "B5.record", writes=False) as db:
             epochs = await repository.epochs(db)
-            extents = await repository.hours_before(db, _LAST_HOUR)
         dead = set()
         for epoch in epochs:
             try:
@@ -124,20 +123,34 @@ class Recovery:
                 dead.add(epoch)
                 await self._eraser.erase_epoch(epoch)
                 report.erased_epochs += 1
-        gone = await self._vault.destroyed_hours([extent.hour for extent in extents if extent.hour.epoch not in dead])
-        await self._eraser.erase_hours(gone)
+        async for hours in self._hours():
+            await self._eraser.erase_hours(
+                await self._vault.destroyed_hours(hour for hour in hours if hour.epoch not in dead)
+            )
+
+    async def _hours(self) -> AsyncIterator[list[HourRef]]:
+        """Every channel-hour of the index, a page at a time."""
+        last: HourRef | None = None
+        while True:
+            async with open_session(self._database, "B5.record", writes=False) as db:
+                hours = await repository.list_hours(db, last, _HOURS_PER_PAGE)
+            if not hours:
+                return
+            yield hours
+            last = hours[-1]
 
     async def _refuse_empty_folder(self, left_open: int) -> None:
+        if not await self._writer.run(lambda: _is_empty(self._folder)):
+            return
         async with open_session(self._database, "B5.record", writes=False) as db:
-            segments, _ = await repository.totals(db)
-        is_empty = await self._writer.run(lambda: _is_empty(self._folder))
-        if is_empty and segments > left_open:
+            segments = await repository.count(db)
+        if segments > left_open:
             raise MediaFolderEmpty(self._folder, segments)
 
     async def _rounds(self) -> list[range]:
         """Subfolders to compare at once: all of a small archive, few of a large one (a million ids cost 200 MB)."""
         async with open_session(self._database, "B5.record", writes=False) as db:
-            segments, _ = await repository.totals(db)
+            segments = await repository.estimate(db)
         width = max(1, min(PARTS, PARTS * _IDS_PER_ROUND // max(1, segments)))
         return [range(first, min(PARTS, first + width)) for first in range(0, PARTS, width)]
 

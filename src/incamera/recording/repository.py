@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, and_, bindparam, delete, func, literal_column, or_, select, tuple_, update
+from sqlalchemy import BigInteger, and_, bindparam, cast, delete, func, literal_column, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -16,6 +16,7 @@ from incamera.recording.model import (
     Segment,
     SegmentState,
     cause_of_gap,
+    hour_of,
 )
 from incamera.recording.tables import IS_EVICTABLE, IS_OPEN, SegmentRow
 from incamera.storage.vault import EpochRef, HourRef
@@ -312,6 +313,60 @@ def _make_bounds() -> Any:
     return select(*columns)
 
 
+def _make_oldest() -> Any:
+    """Per channel: start of the first segment of each stream."""
+    row, step = SegmentRow, aliased(SegmentRow)
+    lowest = select(row.channel_id).order_by(row.channel_id).limit(1).scalar_subquery()
+    walk = select(lowest.label("channel_id")).cte("walk", recursive=True)
+    following = select(step.channel_id).where(step.channel_id > walk.c.channel_id).order_by(step.channel_id).limit(1)
+    walk = walk.union_all(
+        select(following.correlate(walk).scalar_subquery()).select_from(walk).where(walk.c.channel_id.is_not(None))
+    )
+    starts = []
+    for stream in StreamKind:
+        first = aliased(SegmentRow)
+        mine = and_(first.channel_id == walk.c.channel_id, first.stream == stream.value)
+        query = select(first.started_us).where(mine).order_by(first.started_us).limit(1)
+        starts.append(query.correlate(walk).scalar_subquery())
+    return select(walk.c.channel_id, *starts).where(walk.c.channel_id.is_not(None))
+
+
+def _make_walk(*columns: Any) -> Any:
+    """Every combination of values that these columns have behind a given one, in order, at most `steps`.
+
+    The columns lead an index. Neither database skips through one by itself for DISTINCT or GROUP BY: it reads an entry
+    per row. Here each step seeks the first entry behind the last combination.
+    """
+    names = [it.key for it in columns]
+    begin = [cast(bindparam(it.key, type_=it.type), it.type).label(it.key) for it in columns]
+    walk = select(*begin, literal_column("0").label("step")).cte("walk", recursive=True)
+    row = aliased(SegmentRow)
+    walk = walk.union_all(
+        select(*(getattr(row, name) for name in names), walk.c.step + 1)
+        .select_from(walk)
+        .join(row, row.id == _first_behind(walk, names))
+        .where(walk.c.step < bindparam("steps", type_=BigInteger))
+    )
+    return select(*(walk.c[name] for name in names)).where(walk.c.step > 0).order_by(walk.c.step)
+
+
+def _first_behind(walk: Any, names: Sequence[str]) -> Any:
+    """Id of the first segment behind these values of `walk`: same ones but for a higher last, else last but one, ...
+
+    One comparison of rows would say it all, but the columns of a recursive query have an affinity, and SQLite then
+    seeks by the first column alone and sorts what lies behind (measured: all hours took more than ten minutes).
+    """
+    found = []
+    for number in reversed(range(len(names))):
+        seek = aliased(SegmentRow)
+        same = [getattr(seek, name) == walk.c[name] for name in names[:number]]
+        higher = getattr(seek, names[number]) > walk.c[names[number]]
+        order = [getattr(seek, name) for name in names[number:]]
+        query = select(seek.id).where(*same, higher).order_by(*order).limit(1)
+        found.append(query.correlate(walk).scalar_subquery())
+    return func.coalesce(*found)
+
+
 _CHANNEL: Final = bindparam("channel_id", type_=SegmentRow.channel_id.type)
 _STREAM: Final = bindparam("stream", type_=SegmentRow.stream.type)
 _FROM: Final = bindparam("from_us", type_=BigInteger)
@@ -321,6 +376,10 @@ _EDGES: Final = _make_edges()
 _BREAKS: Final = _make_breaks()
 _END_BEFORE: Final = _make_end_before()
 _BOUNDS: Final = _make_bounds()
+_OLDEST: Final = _make_oldest()
+_NEXT_HOURS: Final = _make_walk(SegmentRow.channel_id, SegmentRow.hour, SegmentRow.device_id, SegmentRow.epoch)
+_NEXT_EPOCHS: Final = _make_walk(SegmentRow.device_id, SegmentRow.epoch)
+_ENDLESS: Final = 1 << 62  # steps
 
 
 async def damage_between(db: AsyncSession, channel_id: UUID, from_us: int, to_us: int) -> list[tuple[str, int, int]]:
@@ -341,20 +400,44 @@ async def bounds(db: AsyncSession, channel_id: UUID) -> tuple[int, int] | None:
     return (min(starts), max(ends)) if starts else None
 
 
-async def hours_before(db: AsyncSession, hour: int) -> list[HourExtent]:
-    """Every channel-hour up to and including this one, oldest first."""
-    row = SegmentRow
-    key = (row.device_id, row.epoch, row.channel_id, row.hour)
-    query = (
-        select(*key, func.min(row.started_us), func.count())
-        .where(row.hour <= hour)
-        .group_by(*key)
-        .order_by(row.hour, func.min(row.started_us))
-    )
-    return [
-        HourExtent(HourRef(channel, EpochRef(device, epoch), number), started, count)
-        for device, epoch, channel, number, started, count in await db.execute(query)
-    ]
+async def oldest_of_channels(db: AsyncSession) -> dict[UUID, int]:
+    """Start of the oldest segment of each channel that has any: four look-ups a channel, however much it holds."""
+    found: dict[UUID, int] = {}
+    for channel_id, *starts in await db.execute(_OLDEST):
+        found[channel_id] = min(start for start in starts if start is not None)
+    return found
+
+
+async def hours_begun_until(db: AsyncSession, channel_ids: Iterable[UUID], until_us: int) -> list[HourExtent]:
+    """Channel-hours of these channels whose first chunk came at this moment or before, oldest first.
+
+    Reads the index entries of these hours and of one more per channel, no rows.
+    """
+    row, ids = SegmentRow, sorted(channel_ids)
+    key = (row.channel_id, row.hour, row.device_id, row.epoch)
+    first_us = func.min(row.started_us)
+    found: list[HourExtent] = []
+    for start in range(0, len(ids), _BATCH):
+        query = (
+            select(*key, first_us, func.count())
+            .where(row.channel_id.in_(ids[start : start + _BATCH]), row.hour <= hour_of(until_us))
+            .group_by(*key)
+            .having(first_us <= until_us)
+        )
+        for channel_id, hour, device_id, epoch, started_us, segments in await db.execute(query):
+            found.append(HourExtent(_hour(channel_id, hour, device_id, epoch), started_us, segments))
+    return sorted(found, key=lambda extent: extent.started_us)
+
+
+async def list_hours(db: AsyncSession, after: HourRef | None, limit: int) -> list[HourRef]:
+    """The channel-hours that have segments, in the order of channel and hour: at most `limit`, behind `after`.
+
+    Steps through the index from one hour to the next, so that a page costs what it names.
+    """
+    begin = HourRef(UUID(int=0), EpochRef(UUID(int=0), -1), -1) if after is None else after
+    given = {"channel_id": begin.channel_id, "hour": begin.hour}
+    given |= {"device_id": begin.epoch.device_id, "epoch": begin.epoch.number}
+    return [_hour(*values) for values in await db.execute(_NEXT_HOURS, given | {"steps": limit})]
 
 
 async def list_of_hours(db: AsyncSession, hours: Sequence[HourRef]) -> list[UUID]:
@@ -377,8 +460,9 @@ async def list_of_epoch(db: AsyncSession, epoch: EpochRef, limit: int) -> list[U
 
 
 async def epochs(db: AsyncSession) -> list[EpochRef]:
-    rows = await db.execute(select(SegmentRow.device_id, SegmentRow.epoch).distinct())
-    return [EpochRef(device, number) for device, number in rows]
+    """Every ownership period that has segments."""
+    begin = {"device_id": UUID(int=0), "epoch": -1}
+    return [EpochRef(*values) for values in await db.execute(_NEXT_EPOCHS, begin | {"steps": _ENDLESS})]
 
 
 async def oldest_evictable(db: AsyncSession, limit: int) -> list[Segment]:
@@ -413,10 +497,19 @@ async def mark_damaged(db: AsyncSession, segment_id: UUID, from_us: int, to_us: 
     return has_grown
 
 
-async def totals(db: AsyncSession) -> tuple[int, int]:
-    """Number and bytes of all stored segments."""
-    row = (await db.execute(select(func.count(), func.coalesce(func.sum(SegmentRow.size_bytes), 0)))).one()
-    return int(row[0]), int(row[1])
+async def count(db: AsyncSession) -> int:
+    """How many segments there are. Reads an entry for each: more than a second with ten million."""
+    return int(await db.scalar(select(func.count()).select_from(SegmentRow)) or 0)
+
+
+async def estimate(db: AsyncSession) -> int:
+    """About how many segments there are: their ids are random, so a 256th of the ids stands for all."""
+    first = SegmentRow.id.between(UUID(int=0), UUID(int=(1 << 120) - 1))
+    return 256 * int(await db.scalar(select(func.count()).select_from(SegmentRow).where(first)) or 0)
+
+
+def _hour(channel_id: UUID, hour: int, device_id: UUID, epoch: int) -> HourRef:
+    return HourRef(channel_id, EpochRef(device_id, epoch), hour)
 
 
 def _in_hour(hour: HourRef) -> Any:

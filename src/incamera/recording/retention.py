@@ -4,6 +4,7 @@ Never late, up to one hour early. The engine of `privacy` calls this every five 
 after a start, and with a full disk.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
@@ -35,24 +36,42 @@ class MediaRetention:
 
     async def sweep(self, rule: RetentionRule, now: datetime) -> Swept:
         """Destroys the keys of the hours that are over, then their files and rows."""
-        due, left = await self._judge(rule, now)
+        due, oldest_us = await self._judge(rule, now)
         erased = await self._eraser.erase_hours([extent.hour for extent in due])
+        if due:
+            oldest_us = min((await self._oldest_of_mine(await self._rules.keep())).values(), default=None)
         if not self._sees_public_space and rule.ceiling is not None:
             await self._erase_forgotten_keys(now - rule.ceiling)
-        return Swept(erased, _oldest(left))
+        return Swept(erased, None if oldest_us is None else from_us(oldest_us))
 
     async def pending(self, rule: RetentionRule, now: datetime) -> Swept:
-        due, left = await self._judge(rule, now)
-        return Swept(0, _oldest([*due, *left]), overdue=sum(extent.segments for extent in due))
+        due, oldest_us = await self._judge(rule, now)
+        overdue = sum(extent.segments for extent in due)
+        return Swept(0, None if oldest_us is None else from_us(oldest_us), overdue=overdue)
 
-    async def _judge(self, rule: RetentionRule, now: datetime) -> tuple[list[HourExtent], list[HourExtent]]:
+    async def _judge(self, rule: RetentionRule, now: datetime) -> tuple[list[HourExtent], int | None]:
+        """The hours that are over, and when the oldest chunk came, in one of them or not.
+
+        Most often nothing is over: then the oldest segment of each channel tells so, and no hour is looked at.
+        """
         keeps = await self._rules.keep()
+        oldest = await self._oldest_of_mine(keeps)
+        late: defaultdict[int, list[UUID]] = defaultdict(list)
+        for channel_id, started_us in oldest.items():
+            until_us = _over_until_us(keeps.get(channel_id), rule, now)
+            if until_us is not None and started_us <= until_us:
+                late[until_us].append(channel_id)
+        due: list[HourExtent] = []
+        if late:
+            async with open_session(self._database, "B5.record", writes=False) as db:
+                for until_us, channel_ids in late.items():
+                    due += await repository.hours_begun_until(db, channel_ids, until_us)
+        return due, min(oldest.values(), default=None)
+
+    async def _oldest_of_mine(self, keeps: Mapping[UUID, KeepRule]) -> dict[UUID, int]:
         async with open_session(self._database, "B5.record", writes=False) as db:
-            extents = await repository.hours_before(db, hour_of(to_us(now)) + 1)
-        mine = [extent for extent in extents if self._is_mine(extent.hour.channel_id, keeps)]
-        due = [extent for extent in mine if _is_over(extent, keeps, rule, now)]
-        gone = {extent.hour for extent in due}
-        return due, [extent for extent in mine if extent.hour not in gone]
+            oldest = await repository.oldest_of_channels(db)
+        return {channel_id: started_us for channel_id, started_us in oldest.items() if self._is_mine(channel_id, keeps)}
 
     def _is_mine(self, channel_id: UUID, keeps: Mapping[UUID, KeepRule]) -> bool:
         rule = keeps.get(channel_id)
@@ -63,11 +82,7 @@ class MediaRetention:
         await self._eraser.erase_hours(await self._vault.hours_before(hour_of(to_us(before))))
 
 
-def _is_over(extent: HourExtent, keeps: Mapping[UUID, KeepRule], rule: RetentionRule, now: datetime) -> bool:
-    chosen = keeps.get(extent.hour.channel_id)
+def _over_until_us(chosen: KeepRule | None, rule: RetentionRule, now: datetime) -> int | None:
+    """An hour is over if its first chunk came at this moment or before; None: nothing is ever over."""
     limits = [limit for limit in (chosen.keep if chosen else rule.maximum, rule.ceiling) if limit is not None]
-    return bool(limits) and from_us(extent.started_us) + min(limits) - _ONE_US < now
-
-
-def _oldest(extents: list[HourExtent]) -> datetime | None:
-    return from_us(min(extent.started_us for extent in extents)) if extents else None
+    return to_us(now) - min(limits) // _ONE_US if limits else None

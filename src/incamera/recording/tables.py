@@ -66,7 +66,15 @@ def _index(name: str, *columns: Any, where: Any) -> None:
 
 # The few segments that something may be missing before: what a month looks like is read from these.
 _index("ix_segment_break", SegmentRow.channel_id, SegmentRow.started_us, SegmentRow.missing_us, where=MAY_BEGIN)
-Index("ix_segment_hour", SegmentRow.channel_id, SegmentRow.hour, SegmentRow.started_us)
+# What retention erases at once is one value of the first four columns: it is found, and dated, from this index alone.
+Index(
+    "ix_segment_hour",
+    SegmentRow.channel_id,
+    SegmentRow.hour,
+    SegmentRow.device_id,
+    SegmentRow.epoch,
+    SegmentRow.started_us,
+)
 Index("ix_segment_epoch", SegmentRow.device_id, SegmentRow.epoch)
 Index("ix_segment_span", SegmentRow.span_id, SegmentRow.next_sequence)
 _index("ix_segment_open", SegmentRow.state, where=IS_OPEN)

@@ -118,8 +118,17 @@ class KeyStore:
         """Names of the keys wrapped by this one."""
         return [row[0] for row in self._db.execute("SELECT name FROM key WHERE parent = ?", (parent,))]
 
-    def names(self, kind: str) -> list[str]:
-        return [row[0] for row in self._db.execute("SELECT name FROM key WHERE kind = ? ORDER BY number", (kind,))]
+    def hour_names_before(self, hour: int) -> list[str]:
+        """Names of hour keys of earlier hours: a name ends with its hour.
+
+        SQLite looks through the names. Python would hold up everybody for half a second with 60,000 of them.
+        """
+        query = """
+            SELECT name FROM key
+            WHERE kind = 'hour' AND CAST(substr(name, length(rtrim(name, '0123456789')) + 1) AS INTEGER) < ?
+            ORDER BY number
+        """
+        return [row[0] for row in self._db.execute(query, (hour,))]
 
     def destroy(self, names: Iterable[str], tombstones: Iterable[Tombstone]) -> None:
         """Deletes and commits. The bytes are gone only once `scrub` has answered True."""

@@ -151,6 +151,7 @@ class HourRef:
 
     @property
     def name(self) -> str:
+        """Ends with the hour: the key store finds the old ones by it."""
         return f"hour/{self.epoch.device_id}/{self.epoch.number}/{self.channel_id}/{self.hour}"
 
 
@@ -392,8 +393,7 @@ class Vault:
 
     async def hours_before(self, hour: int) -> list[HourRef]:
         """Every hour key that exists for an hour earlier than this one."""
-        found = [_parse_hour(name) for name in await self._on_thread(self._store.names, "hour")]
-        return [ref for ref in found if ref.hour < hour]
+        return [_parse_hour(name) for name in await self._on_thread(self._store.hour_names_before, hour)]
 
     async def create_item_key(self, item: ItemRef) -> ScopeKey:
         """Durable when this returns."""

@@ -164,7 +164,9 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'closed' AND NOT is_protected"),
             postgresql_where=sa.text("state = 'closed' AND NOT is_protected"),
         )
-        batch_op.create_index("ix_segment_hour", ["channel_id", "hour", "started_us"], unique=False)
+        batch_op.create_index(
+            "ix_segment_hour", ["channel_id", "hour", "device_id", "epoch", "started_us"], unique=False
+        )
         batch_op.create_index(
             "ix_segment_open",
             ["state"],
