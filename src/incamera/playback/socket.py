@@ -12,12 +12,14 @@
             {"type":"end","request":R}                                     caught up with the last recorded
             {"type":"stopped","handle":N,"reason":…} · {"type":"error", "code":…, "detail":…} · {"type":"pong"}
 
-At most AHEAD_S × speed of media is sent beyond the last reported position; holes do not count. Above ALL_PICTURES_UP_TO
-and backwards only sync samples are sent, and no sound.
+At most AHEAD_S × speed of media is sent beyond the last reported position; holes do not count. After a `play` it is
+FIRST_S until the page reports a position, which it does once the picture is there: the rest must not be in its way.
+Above ALL_PICTURES_UP_TO and backwards only sync samples are sent, and no sound.
 """
 
 import asyncio
 import base64
+import contextlib
 import itertools
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -44,7 +46,9 @@ log = structlog.get_logger(__name__)
 
 PLAYBACK_PATH: Final = "/media/playback"
 MAX_VIEWS: Final = 16
-AHEAD_S: Final = 10.0
+AHEAD_S: Final = 12.0  # a key jumps ten seconds: what it jumps to is there
+FIRST_S: Final = 2.0
+SEEN_WITHIN_S: Final = 0.5  # a program that reports no position waits so long, once
 ALL_PICTURES_UP_TO: Final = 4.0
 FASTEST: Final = 64.0
 _END_OF_TIME_US: Final = 253_402_300_800_000_000  # the year 10000, which nothing here can name
@@ -135,6 +139,7 @@ class PlaybackView:
         self._is_scrubbing = False
         self._next_scrub: tuple[int, object] | None = None
         self._position_us = 0
+        self._is_seen = False  # the page has shown something of what it asked for
         self._holes: list[Hole] = []
         self._moved = asyncio.Event()
         self._is_over = False
@@ -168,7 +173,7 @@ class PlaybackView:
     # --- what the page asks -----------------------------------------------------------------------------------------
 
     def play(self, at_us: int, speed: float, request: object) -> None:
-        self._position_us, self._holes = at_us, []
+        self._position_us, self._holes, self._is_seen = at_us, [], False
         self._do(self._play(at_us, speed, request))
 
     def scrub(self, at_us: int, request: object) -> None:
@@ -179,7 +184,7 @@ class PlaybackView:
             self._do(self._scrub_until_still(at_us, request))
 
     def move(self, at_us: int) -> None:
-        self._position_us = at_us
+        self._position_us, self._is_seen = at_us, True
         self._moved.set()
 
     def pause(self) -> None:
@@ -266,7 +271,7 @@ class PlaybackView:
             if not cursors:
                 return
             behind = min(cursors, key=lambda cursor: cursor.at_us)
-            limit_us = self._limit_us(AHEAD_S * speed)
+            limit_us = self._limit_us(speed)
             items = await behind.read(min(limit_us, behind.at_us + _WINDOW_US))
             await self._send(behind, items, request)
             if not items and not behind.is_at_end and behind.at_us > limit_us:
@@ -325,9 +330,13 @@ class PlaybackView:
                 self._socket.send_json(_render_hole(item, request))
         await self._socket.connection.drained()
 
-    def _limit_us(self, ahead_s: float) -> int:
+    def _budget_us(self, speed: float) -> int:
+        """How much media may be sent beyond the position; negative backwards."""
+        return round((AHEAD_S if self._is_seen else FIRST_S) * speed * 1_000_000)
+
+    def _limit_us(self, speed: float) -> int:
         """Up to which wall time may be sent: holes cost the viewer no time."""
-        at_us, budget_us = self._position_us, round(ahead_s * 1_000_000)
+        at_us, budget_us = self._position_us, self._budget_us(speed)
         for hole in self._holes:
             if hole.to_us > at_us and hole.from_us - at_us <= budget_us:
                 budget_us -= max(0, hole.from_us - at_us)
@@ -341,13 +350,19 @@ class PlaybackView:
 
     def _is_due(self, at_us: int, speed: float) -> bool:
         if speed > 0:
-            return at_us <= self._limit_us(AHEAD_S * speed)
+            return at_us <= self._limit_us(speed)
         holes_us = sum(hole.to_us - hole.from_us for hole in self._holes if hole.to_us <= self._position_us)
-        return at_us >= self._position_us - holes_us + round(AHEAD_S * speed * 1_000_000)
+        return at_us >= self._position_us - holes_us + self._budget_us(speed)
 
     async def _wait_for_viewer(self) -> None:
         self._moved.clear()
-        await self._moved.wait()
+        if self._is_seen:
+            await self._moved.wait()
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEEN_WITHIN_S):
+                await self._moved.wait()
+        self._is_seen = True
 
     def _cannot_read(self, request: object) -> None:
         error = RecordingUnreadable()

@@ -11,6 +11,8 @@ import { playbackTicket, playbackUrl } from "./live";
 import { now } from "./now.svelte";
 
 export type PastStatus = "idle" | "loading" | "playing" | "paused" | "scrubbing" | "waiting" | "failed" | "unsupported" | "unreadable";
+/** Above this speed the server sends key frames only. */
+const ALL_PICTURES_UP_TO = 4;
 export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16] as const;
 
 /** A damaged place is tried again, then jumped over; a recording that is nothing but damage is given up. */
@@ -96,8 +98,20 @@ export class PastView {
     this.isLineLost = false;
   }
 
-  /** Plays from that moment. */
+  /** Plays from that moment: at once if it is here, else the server is asked. */
   seek(ms: number): void {
+    if (!this.player || !this.socket?.isPlaying || !this.player.jump(ms * 1000)) {
+      this.load(ms);
+      return;
+    }
+    this.positionMs = ms;
+    this.gap = null;
+    if (this.status === "paused") return;
+    this.status = "loading";
+    this.player.play();
+  }
+
+  private load(ms: number): void {
     if (!this.player || !this.socket) return;
     const isPaused = this.status === "paused";
     this.hasEnded = false;
@@ -106,7 +120,7 @@ export class PastView {
     this.positionMs = ms;
     this.status = "loading";
     this.player.speed = this.speed;
-    this.player.expect(ms * 1000);
+    this.player.expect(ms * 1000, this.speed > ALL_PICTURES_UP_TO);
     this.socket.play(ms * 1000, this.speed);
     if (isPaused) this.player.pause();
     else this.player.play();
@@ -148,12 +162,12 @@ export class PastView {
   }
 
   setSpeed(speed: number): void {
-    const wasSparse = this.speed > 4;
+    const wasSparse = this.speed > ALL_PICTURES_UP_TO;
     this.speed = speed;
     if (!this.player) return;
     this.player.speed = speed;
     // Key frames alone cannot be played slowly, nor everything sixteen times: the server sends other pictures.
-    if (wasSparse !== speed > 4 && this.positionMs !== null) this.seek(this.positionMs);
+    if (wasSparse !== speed > ALL_PICTURES_UP_TO && this.positionMs !== null) this.load(this.positionMs);
   }
 
   turnSoundOn(volume: number): void {
@@ -162,7 +176,7 @@ export class PastView {
     this.sound = new SoundPlayer(this.elements.audio, this.elements.video, this.player.origin);
     this.player.useSound(this.sound);
     this.isSoundOn = true;
-    if (this.positionMs !== null) this.seek(this.positionMs);
+    if (this.positionMs !== null) this.load(this.positionMs);
   }
 
   turnSoundOff(): void {
@@ -187,7 +201,7 @@ export class PastView {
     this.openAgain();
     if (isSoundOn && elements) this.turnSoundOn(elements.audio.volume);
     if (status === "paused") this.status = status;
-    this.seek(positionMs + (this.failures.count - 1) * OVER_DAMAGE_MS);
+    this.load(positionMs + (this.failures.count - 1) * OVER_DAMAGE_MS);
   }
 
   private giveUp(): void {
@@ -245,6 +259,8 @@ export class PastView {
 
   private pictureShown(): void {
     if (this.status === "loading" || this.status === "waiting") this.status = "playing";
+    const wallUs = this.player?.wallUs ?? null;
+    if (wallUs !== null) this.socket?.reportPosition(wallUs); // now the server sends what comes later
     this.options.onPicture();
   }
 
@@ -256,7 +272,7 @@ export class PastView {
     this.socket?.reportPosition(wallUs);
     const atMs = wallUs / 1000;
     this.gap = this.gaps.find((gap) => atMs > gap.fromMs - 200 && atMs < gap.toMs + 3000) ?? null;
-    if (this.hasEnded && isNear && this.status === "playing") this.options.onEnd();
+    if (this.hasEnded && isNear && this.status === "playing" && this.player?.isStarved) this.options.onEnd();
   }
 
   /** About ten seconds are here when a line is lost: most come back before anybody need know. */

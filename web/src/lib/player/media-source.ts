@@ -33,15 +33,21 @@ export interface AttachedSource {
 
 /**
  * A recording may be sought anywhere at any time. Browsers clamp a seek to what is seekable, and with an unknown duration that
- * ends at the last buffered picture: after a jump, with nothing buffered yet, a seek would be ignored. A live source
- * keeps its unknown duration, because Chromium then shows each picture without gathering several first.
+ * ends at the last buffered picture: after a jump, with nothing buffered yet, a seek would be ignored. So a range is declared.
+ * The duration stays unknown, because Chromium then shows each picture without gathering several first (measured:
+ * docs/design/performance.md); where no range can be declared it is the duration.
  */
-const RECORDING_DURATION_S = 1e8;
+const RECORDING_S = 1e8;
+
+function letSeek(source: MediaSource): void {
+  if ("setLiveSeekableRange" in source) source.setLiveSeekableRange(0, RECORDING_S);
+  else (source as MediaSource).duration = RECORDING_S;
+}
 
 /** Gives an element a fresh media source. Throws where the browser has none at all. */
 export function attachSource(
   element: HTMLMediaElement,
-  kind: "live" | "recording",
+  kind: "live" | "recording" | "sound",
   onWantsData: (wants: boolean) => void = () => undefined,
 ): AttachedSource {
   const constructor = classOf();
@@ -53,9 +59,8 @@ export function attachSource(
     managed.addEventListener("startstreaming", () => onWantsData(true));
     managed.addEventListener("endstreaming", () => onWantsData(false));
   }
-  if (kind === "recording") {
-    source.addEventListener("sourceopen", () => (source.duration = RECORDING_DURATION_S), { once: true });
-  }
+  if (kind === "recording") source.addEventListener("sourceopen", () => letSeek(source), { once: true });
+  if (kind === "sound") source.addEventListener("sourceopen", () => (source.duration = RECORDING_S), { once: true });
   const url = URL.createObjectURL(source);
   element.src = url;
   return {

@@ -18,11 +18,14 @@ class Surface extends EventTarget {
 }
 
 let appended: number;
+let ranges: [number, number][];
 let offsets: number[];
 
 class Buffer extends EventTarget {
   updating = false;
-  buffered = { length: 0 };
+  get buffered(): { length: number; start: (index: number) => number; end: (index: number) => number } {
+    return { length: ranges.length, start: (index) => ranges[index]![0], end: (index) => ranges[index]![1] };
+  }
   set timestampOffset(offset: number) {
     offsets.push(offset);
   }
@@ -53,6 +56,7 @@ beforeEach(() => {
   vi.stubGlobal("document", { hidden: false });
   vi.stubGlobal("URL", { createObjectURL: () => "blob:", revokeObjectURL: () => undefined });
   appended = 0;
+  ranges = [];
   offsets = [];
   told = [];
   video = new Surface();
@@ -127,4 +131,32 @@ test("a picture that is shown is enough", async () => {
   await vi.advanceTimersByTimeAsync(20_000);
 
   expect(told).toEqual(["picture"]);
+});
+
+test("a jump to what is here needs nobody; to what is not, to a gap or among key frames alone it does", async () => {
+  const secondsOn = (seconds: number): number => first.wallStartUs + seconds * 1e6;
+  player.expect(first.wallStartUs);
+  push(first, 0, 250);
+  await vi.advanceTimersByTimeAsync(1);
+  ranges = [[40, 50]];
+  expect(player.jump(secondsOn(7.01))).toBe(true);
+  expect(video.currentTime).toBeCloseTo(47.01, 2);
+  expect([player.jump(secondsOn(12)), player.jump(secondsOn(-3))]).toEqual([false, false]);
+
+  push(aRun({ id: "run-3", wallStartUs: secondsOn(20) }), 0, 100);
+  ranges = [[40, 50], [60, 64]];
+  expect([player.jump(secondsOn(15)), player.jump(secondsOn(22))]).toEqual([false, true]);
+
+  player.expect(first.wallStartUs, true);
+  push(first, 0, 250);
+  expect(player.jump(secondsOn(7))).toBe(false);
+});
+
+test("the init segment goes in with the first chunk of its run", async () => {
+  player.expect(first.wallStartUs);
+  push(first, 0, 1);
+  await vi.advanceTimersByTimeAsync(1);
+  push(first, 1, 2);
+
+  expect(appended).toBe(1);
 });

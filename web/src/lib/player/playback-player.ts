@@ -39,11 +39,14 @@ export class PlaybackPlayer {
   /** The run whose chunks come, and the one whose chunks go into the buffer: the same but for a moment. */
   private run: Run | null = null;
   private appending: Run | null = null;
+  /** The buffer was told of it: together with its first chunk, for each operation of a buffer is a wait. */
+  private isBegun = false;
   /** Decode time of the last picture of each run since the last jump. */
   private readonly lastOf = new Map<string, number>();
   private waiting: MediaFrame | null = null;
   private sound: SoundPlayer | null = null;
   private seekToUs: number | null = null;
+  private isSparse = false;
   private isPaused = false;
   private speedNow = 1;
   private steps = 0;
@@ -68,8 +71,9 @@ export class PlaybackPlayer {
   }
 
   /** What is buffered is forgotten; the next chunks answer a jump to `atUs`. */
-  expect(atUs: number): void {
+  expect(atUs: number, isSparse = false): void {
     this.seekToUs = atUs;
+    this.isSparse = isSparse;
     this.arrivedAtMs = null;
     this.run = this.appending = null;
     this.waiting = null;
@@ -80,6 +84,17 @@ export class PlaybackPlayer {
     this.sound?.clear();
   }
 
+  /**
+   * Goes there if it is here already; else nothing happens and the server must be asked. Not among key frames alone: the
+   * others are missing there.
+   */
+  jump(atUs: number): boolean {
+    const mediaS = this.isSparse || this.seekToUs !== null ? null : this.wall.mediaSAt(atUs);
+    if (mediaS === null || !this.isBuffered(mediaS)) return false;
+    this.goTo(mediaS);
+    return true;
+  }
+
   startRun(run: Run): void {
     this.run = run;
     if (!this.attached) this.attach();
@@ -88,7 +103,7 @@ export class PlaybackPlayer {
   push(frame: MediaFrame): void {
     const { run } = this;
     if (!run || this.isHere(run, frame)) return;
-    if (run.id !== this.appending?.id) this.append(run);
+    if (run.id !== this.appending?.id) this.begin(run);
     else if (this.waiting) this.appendWaiting(frame.decodeTime - this.waiting.decodeTime);
     this.waiting = frame;
     const mediaS = this.origin.secondsAt(run, frame.decodeTime + compositionOffset(frame.chunk));
@@ -104,7 +119,7 @@ export class PlaybackPlayer {
   /** Shows one key frame and stays on it. */
   show(run: Run, frame: MediaFrame): void {
     this.pause();
-    this.expect(frame.wallUs);
+    this.expect(frame.wallUs, true);
     this.startRun(run);
     this.push(frame);
     this.flush();
@@ -176,10 +191,10 @@ export class PlaybackPlayer {
     return false;
   }
 
-  private append(run: Run): void {
+  private begin(run: Run): void {
     this.flush();
     this.appending = run;
-    this.track!.startRun(run.codec, this.origin.timestampOffset(run), run.init);
+    this.isBegun = false;
   }
 
   private appendWaiting(ticks: number): void {
@@ -187,7 +202,9 @@ export class PlaybackPlayer {
     this.waiting = null;
     if (!appending || !waiting || !track) return;
     claimDuration(waiting.chunk, Math.max(1, Math.min(LONGEST_CLAIM_S * appending.timescale, ticks)));
-    track.append(waiting.chunk);
+    if (this.isBegun) track.append(waiting.chunk);
+    else track.startRun(appending.codec, this.origin.timestampOffset(appending), appending.init, waiting.chunk);
+    this.isBegun = true;
   }
 
   private attach(): void {
@@ -198,10 +215,22 @@ export class PlaybackPlayer {
   /** First picture after a jump: decoding starts at its sync sample, showing at the moment that was asked for. */
   private arrive(mediaS: number, wallUs: number, atUs: number): void {
     this.seekToUs = null;
-    this.video.currentTime = mediaS + Math.max(0, (atUs - wallUs) / 1e6) + 0.0005;
+    this.goTo(mediaS + Math.max(0, (atUs - wallUs) / 1e6));
+    if (!this.isPaused) this.play();
+  }
+
+  private goTo(mediaS: number): void {
+    this.video.currentTime = mediaS + 0.0005; // inside the picture, not on the rounded border of the one before
     this.arrivedAtMs = performance.now();
     this.video.addEventListener("seeked", () => this.shown(), { once: true });
-    if (!this.isPaused) this.play();
+  }
+
+  private isBuffered(mediaS: number): boolean {
+    const buffered = this.track?.buffered;
+    for (let i = 0; i < (buffered?.length ?? 0); i += 1) {
+      if (buffered!.start(i) <= mediaS && mediaS < buffered!.end(i) - 0.2) return true;
+    }
+    return false;
   }
 
   private shown(): void {
@@ -216,7 +245,7 @@ export class PlaybackPlayer {
       this.options.onUnreadable();
       return;
     }
-    if (!this.track || this.seekToUs !== null) return;
+    if (!this.track || this.seekToUs !== null || this.arrivedAtMs !== null) return;
     if (this.steps % 50 === 0) this.track.trim();
     const wallUs = this.wallUs;
     if (wallUs !== null && this.steps % 3 === 0) this.options.onPosition(wallUs);

@@ -66,9 +66,14 @@ export class PlaybackSocket {
   /** Where the viewer is: the server keeps about ten seconds of media ahead of it. */
   reportPosition(atUs: number): void {
     // Where to go on when the line is lost.
-    if (this.wish?.kind === "play" && this.answered === this.wish.request) this.wish = { ...this.wish, atUs: Math.round(atUs) };
+    if (this.isPlaying) this.wish = { ...this.wish!, atUs: Math.round(atUs) };
     const handle = this.handleOf("main");
     if (handle !== null) this.send({ position: { handle, at_us: Math.round(atUs) } });
+  }
+
+  /** The server answers the last wish by playing: it goes on from the position it is told. */
+  get isPlaying(): boolean {
+    return this.wish?.kind === "play" && this.answered === this.wish.request;
   }
 
   /** The machine slept, the browser says it is on line again: tries at once, and asks a line that seems to be there. */

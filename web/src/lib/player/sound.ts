@@ -72,7 +72,7 @@ export class SoundPlayer {
   }
 
   private attach(): void {
-    this.attached = attachSource(this.audio, "recording");
+    this.attached = attachSource(this.audio, "sound");
     this.track = new Track(this.attached.source, this.audio, { keepBehindS: 20, onBroken: () => this.restart() });
   }
 

@@ -89,7 +89,7 @@ function playing(): Track {
   return track;
 }
 
-test("what comes before the source is open waits, in order, and chunks that wait go in together", () => {
+test("what comes before the source is open waits, in order, and the init segment goes in with the chunks that wait", () => {
   const track = aTrack();
   track.startRun("avc1.640028", 5, INIT);
   track.append(Uint8Array.of(1));
@@ -98,7 +98,7 @@ test("what comes before the source is open waits, in order, and chunks that wait
   source.open();
   source.buffer.finish();
 
-  expect(source.buffer.done).toEqual(["append 0", "append 1 2 3"]);
+  expect(source.buffer.done).toEqual(["append 0 1 2 3"]);
   expect(source.buffer.timestampOffset).toBe(5);
 });
 

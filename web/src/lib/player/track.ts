@@ -26,6 +26,8 @@ export class Track {
   private codec = "";
   private queue: Operation[] = [];
   private freed = false;
+  /** Goes in with the chunks that wait behind it. */
+  private init: Uint8Array<ArrayBuffer>[] = [];
   private isClosed = false;
   private isOpen = false;
 
@@ -43,9 +45,11 @@ export class Track {
     });
   }
 
-  /** Chunks after this belong to a run of that codec whose decode time zero is shown at `offsetS`. */
-  startRun(codec: string, offsetS: number, init: Uint8Array<ArrayBuffer>): void {
-    this.push({ kind: "run", codec, offsetS, init });
+  /** Chunks after this, and `first` with it, belong to a run of that codec whose decode time zero is shown at `offsetS`. */
+  startRun(codec: string, offsetS: number, init: Uint8Array<ArrayBuffer>, first?: Uint8Array<ArrayBuffer>): void {
+    this.queue.push({ kind: "run", codec, offsetS, init });
+    if (first) this.queue.push({ kind: "append", parts: [first] });
+    this.pump();
   }
 
   append(chunk: Uint8Array<ArrayBuffer>): void {
@@ -58,6 +62,7 @@ export class Track {
   /** Forgets everything buffered and everything that waits. */
   clear(): void {
     this.queue = [];
+    this.init = [];
     this.push({ kind: "remove", fromS: 0, toS: Number.POSITIVE_INFINITY });
   }
 
@@ -107,7 +112,7 @@ export class Track {
 
   /** Starts an operation; false if it must wait. */
   private perform(operation: Operation): boolean {
-    if (operation.kind === "run") this.prepareRun(operation.codec, operation.offsetS, operation.init);
+    if (operation.kind === "run") this.prepareRun(operation.codec, operation.offsetS, operation.init, this.queue[1]?.kind === "append");
     else if (!this.buffer) return operation.kind === "remove"; // nothing to remove yet; chunks wait for their run
     else if (operation.kind === "append") this.appendParts(this.buffer, operation.parts);
     else if (operation.toS > operation.fromS) this.buffer.remove(operation.fromS, operation.toS);
@@ -116,17 +121,19 @@ export class Track {
 
   /** Taken: there is room again. Throws QuotaExceededError otherwise. */
   private appendParts(buffer: SourceBuffer, parts: Uint8Array<ArrayBuffer>[]): void {
-    buffer.appendBuffer(join(parts));
+    buffer.appendBuffer(join([...this.init, ...parts]));
+    this.init = [];
     this.freed = false;
   }
 
-  private prepareRun(codec: string, offsetS: number, init: Uint8Array<ArrayBuffer>): void {
+  private prepareRun(codec: string, offsetS: number, init: Uint8Array<ArrayBuffer>, isFollowed: boolean): void {
     const mime = mimeOf(codec);
     if (!this.buffer) this.buffer = this.makeBuffer(mime);
     else if (codec !== this.codec && "changeType" in this.buffer) this.buffer.changeType(mime);
     this.codec = codec;
     this.buffer.timestampOffset = offsetS;
-    this.buffer.appendBuffer(init);
+    if (isFollowed) this.init = [init];
+    else this.buffer.appendBuffer(init);
   }
 
   private makeBuffer(mime: string): SourceBuffer {

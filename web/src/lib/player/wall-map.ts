@@ -15,6 +15,9 @@ interface Entry {
 /** Seconds of media time before the first picture, so that a slightly older frame of the other track still fits. */
 const MARGIN_S = 40;
 
+/** Pictures further apart have a gap between them. */
+const TOGETHER_US = 2_000_000;
+
 /** The zero of media time, shared by the tracks of one player. */
 export class MediaOrigin {
   private zeroUs: number | null = null;
@@ -61,6 +64,14 @@ export class WallMap {
   wallUsAt(mediaS: number): number | null {
     const entry = this.entries[this.indexAt(mediaS)] ?? this.entries[0];
     return entry ? Math.round(entry.wallUs + Math.max(0, mediaS - entry.mediaS) * 1e6) : null;
+  }
+
+  /** Media time of a moment between two pictures that are known and belong together, or null. */
+  mediaSAt(wallUs: number): number | null {
+    const after = this.entries.findIndex((entry) => entry.wallUs > wallUs);
+    const before = this.entries[after - 1];
+    if (!before || this.entries[after]!.wallUs - before.wallUs > TOGETHER_US) return null;
+    return before.mediaS + (wallUs - before.wallUs) / 1e6;
   }
 
   /** Media time of the picture before (-1) or after (+1) the one shown, or null at the end of what is known. */
