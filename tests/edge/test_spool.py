@@ -1,5 +1,6 @@
 """Spool files on a real disk, and the rules of spans that fill them."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -67,12 +68,10 @@ def test_a_span_goes_to_the_disk_and_comes_back(tmp_path: Path) -> None:
     span = a_span()
     fill(span, 30)
     span.release(4)
-    file = folder(tmp_path).create("1", KEY)
 
-    records, end, with_close = span.records_to_spill()
-    file.append(records)
-    span.file = file
-    freed = span.spilled(end, with_close)
+    batch = span.next_batch()
+    span.file = folder(tmp_path).create(KEY, batch.records)
+    freed = span.spilled(batch)
     span.restart(0)
     assert span.frame(span.cursor) is None, "it must be read first"
     span.stage(span.read_ahead())
@@ -86,17 +85,17 @@ def test_a_span_goes_to_the_disk_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_file_with_a_stretch_left_out_is_read_back_right(tmp_path: Path) -> None:
-    span = a_span()
-    span.file = folder(tmp_path).create("1", KEY)
+    span, directory = a_span(), folder(tmp_path)
 
     def spill() -> None:
-        assert span.file is not None
-        records, end, with_close = span.records_to_spill()
-        span.file.append(records)
-        span.spilled(end, with_close)
+        batch = span.next_batch()
+        if span.file is None:
+            span.file = directory.create(KEY, batch.records)
+        else:
+            span.file.append(batch.records)
+        span.spilled(batch)
 
     fill(span, 10)
-    span.file.append([span.open_message()])
     spill()
     fill(span, 10)
     span.release(14)  # acknowledged while it was in memory only
@@ -115,8 +114,7 @@ def test_the_next_life_reads_sealed_records_that_the_server_opens(tmp_path: Path
     span = a_span()
     fill(span, 12)
     span.closed_by = GapCause.EDGE_STOPPED
-    file = folder(tmp_path).create("1", KEY)
-    file.append(span.records_to_spill()[0])
+    folder(tmp_path).create(KEY, span.next_batch().records)
 
     [former] = SpoolDirectory(tmp_path / "spool").open()
     sealed = former.read(0, 1 << 20)
@@ -134,8 +132,7 @@ def test_the_next_life_reads_sealed_records_that_the_server_opens(tmp_path: Path
 def test_a_torn_tail_is_left_out(tmp_path: Path, torn_bytes: int) -> None:
     span = a_span()
     fill(span, 3)
-    file = folder(tmp_path).create("1", KEY)
-    file.append(span.records_to_spill()[0])
+    file = folder(tmp_path).create(KEY, span.next_batch().records)
     os.truncate(file.path, file.size_bytes - torn_bytes)
 
     [former] = SpoolDirectory(tmp_path / "spool").open()
@@ -143,9 +140,85 @@ def test_a_torn_tail_is_left_out(tmp_path: Path, torn_bytes: int) -> None:
     assert former.count_records() == 3
 
 
+def test_a_number_never_seals_two_records_whatever_the_disk_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk may keep what it said it had not taken: two records under one nonce would show the difference of both."""
+    span, written = a_span(), []
+    fill(span, 5)
+    batch = span.next_batch()
+    span.file = folder(tmp_path).create(KEY, batch.records)
+    span.spilled(batch)
+
+    def refuse_to_sync(descriptor: int) -> None:
+        written.append(os.pread(descriptor, 1 << 20, span.disk_bytes))
+        raise OSError(errno.EIO, "told to")
+
+    fill(span, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr("incamera.edge.spool.os.fdatasync", refuse_to_sync)
+        for _ in range(2):
+            with pytest.raises(OSError, match="told to"):
+                span.file.append(span.next_batch().records)
+            span.not_spilled()
+            span.release(span.acknowledged + 3)  # the server gets some of it meanwhile
+            fill(span, 1)
+    size = span.disk_bytes
+    span.file.append(batch_again := span.next_batch().records)
+    assert span.file.path.read_bytes()[size:] == written[0] == written[1]
+    monkeypatch.setattr("incamera.edge.spool.os.fdatasync", refuse_to_sync)
+    with pytest.raises(OSError, match="told to"):
+        span.file.append(batch_again)
+    with pytest.raises(AssertionError, match="two records"):
+        span.file.append(batch_again[1:])
+
+
+def test_a_file_that_the_disk_does_not_let_go_is_removed_when_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span, directory = a_span(), folder(tmp_path)
+    fill(span, 3)
+    file = directory.create(KEY, span.next_batch().records)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "told to")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        directory.remove(file.path)
+        directory.remove_left()
+        assert directory.left_bytes == file.size_bytes
+    directory.remove_left()
+
+    assert directory.left_bytes == 0
+    assert not file.path.exists()
+
+
+def test_a_long_span_goes_to_the_disk_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("incamera.edge.parcels.SPILL_BYTES", 500)
+    span, sizes = a_span(), []
+    fill(span, 20)
+    span.closed_by = GapCause.LINE_LOST
+
+    while span.oldest_in_memory_s is not None:
+        batch = span.next_batch()
+        sizes.append(batch.end - batch.first)
+        if span.file is None:
+            span.file = folder(tmp_path).create(KEY, batch.records)
+        else:
+            span.file.append(batch.records)
+        span.spilled(batch)
+
+    assert sizes == [5, 5, 5, 5]
+    assert span.is_close_spilled
+    assert span.memory_bytes == 0
+    assert span.file is not None
+    assert span.file.record_count == 1 + 20 + 1
+
+
 def test_what_is_not_ours_or_empty_goes(tmp_path: Path) -> None:
     directory = folder(tmp_path)
-    directory.create("1", KEY)
+    directory.create(KEY, [])
     (tmp_path / "spool" / "2.spool").write_bytes(b"something else" * 20)
 
     assert SpoolDirectory(tmp_path / "spool").open() == []
@@ -155,8 +228,7 @@ def test_what_is_not_ours_or_empty_goes(tmp_path: Path) -> None:
 def test_files_are_for_this_user_only_and_say_nothing(tmp_path: Path) -> None:
     span = a_span()
     fill(span, 3)
-    file = folder(tmp_path).create("1", KEY)
-    file.append(span.records_to_spill()[0])
+    file = folder(tmp_path).create(KEY, span.next_batch().records)
 
     assert file.path.stat().st_mode & 0o777 == 0o600
     content = file.path.read_bytes()

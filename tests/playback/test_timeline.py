@@ -57,6 +57,17 @@ async def test_what_the_server_knows_goes_before_what_the_edge_supposes(househol
     assert (await household.timeline(resolution_s=1))["gaps"][0]["cause"] == "server_stopped"
 
 
+async def test_what_did_not_fit_at_the_edge_while_the_server_was_away_is_said(household: Household) -> None:
+    studio, channel = household.studio, household.channel_id
+    span = Span(studio, channel, started_us=ago(household, 300))
+    await span.open()
+    await span.record(0, 50)
+    await span.close(GapCause.SERVER_STOPPED)
+    await record_once(studio, channel, started_us=ago(household, 100), gap_cause=GapCause.SPOOL_FULL)
+
+    assert (await household.timeline(resolution_s=1))["gaps"][0]["cause"] == "spool_full"
+
+
 async def test_backlog_fills_its_gap(household: Household) -> None:
     studio, channel, start = household.studio, household.channel_id, ago(household, 300)
     await record_once(studio, channel, started_us=start)

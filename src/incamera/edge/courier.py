@@ -14,7 +14,7 @@ Everything but the file work happens in the event loop.
 import asyncio
 import contextlib
 import errno
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -29,8 +29,6 @@ from incamera.edge.link import Link
 from incamera.edge.parcels import OutChunk, Parcel, ParcelState, SealedFile, Span
 from incamera.edge.spool import SpoolDirectory, SpoolFile, SpoolKey
 from incamera.kit.clock import Clock
-from incamera.kit.ids import new_id
-from incamera.protocol.frames import MediaFrame
 from incamera.protocol.messages import (
     Ack,
     GapCause,
@@ -64,6 +62,8 @@ _SPILL_AFTER_CONNECTED_S: Final = 20.0
 _STATUS_EVERY_S: Final = 5.0
 _UNDER_WAY_BYTES: Final = 256 * 1024  # about a second of a camera, unacknowledged: that much always is
 _SAY_AGAIN_S: Final = 60.0
+_STALLED_S: Final = 10.0  # for one batch, when this program ends
+_MAKE_ROOM_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ class Courier:
         self._round_bytes = _LEAST_ROUND_BYTES
         self._round_at_s: float | None = None  # when the last round was written, while it has not all left
         self._spilling = asyncio.Lock()
+        self._made_room_at_s: float | None = None  # on a full disk; None once something fitted
         self._is_memory_full = asyncio.Event()
         self._last_status = (0.0, -1)
         self._said_at_s: dict[str, float] = {}
@@ -108,15 +109,23 @@ class Courier:
 
     async def run(self) -> None:
         """Housekeeping, until cancelled: memory to disk, status, parcels that the server forgot."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_HOUSEKEEPING_S):
-                    await self._is_memory_full.wait()
-            self._is_memory_full.clear()
-            await self._spill(self._due_to_spill)
-            self._send_forgotten_again()
-            self._tell_status()
-            self._pump()
+        spilling: asyncio.Task[None] | None = None
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_HOUSEKEEPING_S):
+                        await self._is_memory_full.wait()
+                self._is_memory_full.clear()
+                if spilling is None or spilling.done():  # a disk that stalls holds up nothing else
+                    if spilling is not None:
+                        spilling.result()
+                    spilling = asyncio.create_task(self._spill(self._due_to_spill))
+                self._send_forgotten_again()
+                self._tell_status()
+                self._pump()
+        finally:
+            if spilling is not None:
+                spilling.cancel()
 
     async def close(self, *, patience_s: float) -> None:
         """Waits a little for acknowledgements, then puts what is left on the disk for the next life."""
@@ -124,7 +133,15 @@ class Courier:
         while self._link is not None and self._memory_bytes and self._clock.monotonic() < deadline_s:
             await self._clock.sleep(0.05)
         self.detach(GapCause.EDGE_STOPPED)
-        await self._spill(lambda span: span.oldest_in_memory_s is not None or span.has_close_to_spill)
+        try:
+            await self._spill(
+                lambda span: span.oldest_in_memory_s is not None or span.has_close_to_spill, patience_s=_STALLED_S
+            )
+        except TimeoutError:
+            says = "The disk does not answer; what waited in memory for the server is lost."
+            log.warning("edge.spool_write_failed", says=says)
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            return
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience_s)
         self._thread.shutdown(wait=True)
@@ -140,7 +157,7 @@ class Courier:
     @property
     def backlog_span_bytes(self) -> int:
         """How large a span of backlog may grow: small enough that dropping one is not dropping everything."""
-        return min(_BACKLOG_SPAN_BYTES, self._limits.disk_bytes // 16)
+        return min(_BACKLOG_SPAN_BYTES, self._limits.disk_bytes // 16, self._limits.memory_bytes // 4)
 
     def open_span(self, opened: StreamOpen, *, is_recorded: bool) -> Span:
         """Begins a span; live ones are announced at once."""
@@ -425,17 +442,16 @@ class Courier:
         self._in_flight_bytes -= sum(parcel.in_flight.values())
         parcel.in_flight.clear()
         if isinstance(parcel, Span):
-            parcel.is_gone = True
+            freed = parcel.give_up()
             if parcel.is_recorded:
-                self._memory_bytes -= parcel.memory_bytes
-            parcel.memory.clear()
-            parcel.memory_bytes = 0
-        if parcel.disk_bytes:
+                self._memory_bytes -= freed
+        if parcel.path is not None:
             self._start(self._delete_file(parcel))
 
     async def _delete_file(self, parcel: Parcel) -> None:
-        with contextlib.suppress(OSError):
-            await self._in_thread(parcel.delete_file)
+        path = parcel.path
+        if path is not None:
+            await self._in_thread(lambda: self._directory.remove(path))
 
     def _drop(self, parcel: Parcel, cause: GapCause) -> None:
         """Gives a parcel up before it was delivered; the next one of its stream says why something is missing."""
@@ -451,14 +467,14 @@ class Courier:
                 later.opened = msgspec.structs.replace(later.opened, gap_cause=cause)
                 return
 
-    def _drop_oldest(self, is_candidate: Callable[[Parcel], bool]) -> bool:
+    def _drop_oldest(self, is_candidate: Callable[[Parcel], bool]) -> Parcel | None:
         victim = next((parcel for parcel in self._parcels.values() if is_candidate(parcel)), None)
         if victim is None:
-            return False
+            return None
         self._drop(victim, GapCause.SPOOL_FULL)
         if self._is_time_to_say("spool_full"):
             log.warning("edge.spool_full", says="What waits for the server does not fit any more; the oldest is lost.")
-        return True
+        return victim
 
     def _is_time_to_say(self, what: str) -> bool:
         """At most once a minute."""
@@ -489,69 +505,84 @@ class Courier:
         patience_s = _SPILL_AFTER_S if self._link is None else _SPILL_AFTER_CONNECTED_S
         return self._clock.monotonic() - oldest_s > patience_s
 
-    async def _spill(self, is_due: Callable[[Span], bool]) -> None:
-        async with self._spilling:
+    async def _spill(self, is_due: Callable[[Span], bool], *, patience_s: float | None = None) -> None:
+        """Raises TimeoutError if the disk takes longer than `patience_s` for one batch."""
+        async with asyncio.timeout(patience_s) as limit, self._spilling:
+            if self._directory.left_bytes:
+                await self._in_thread(self._directory.remove_left)
             for parcel in list(self._parcels.values()):
-                if isinstance(parcel, Span) and parcel.is_recorded and not parcel.is_gone and is_due(parcel):
-                    await self._spill_span(parcel)
+                if not isinstance(parcel, Span) or not parcel.is_recorded:
+                    continue
+                while not parcel.is_gone and is_due(parcel) and await self._spill_batch(parcel):
+                    if patience_s is not None:
+                        limit.reschedule(asyncio.get_running_loop().time() + patience_s)
 
-    async def _spill_span(self, span: Span) -> None:
+    async def _spill_batch(self, span: Span) -> bool:
+        """Whether a batch of this span is on the disk now."""
         key = self._key
         if key is None:
-            return
-        records, end, with_close = span.records_to_spill()
-        size = sum(len(record.chunk) + 100 for record in records if isinstance(record, MediaFrame))
-        self._make_room(size, span)
+            return False
+        batch = span.next_batch()
+        self._make_room(batch.size_bytes, span)
         while not span.is_gone:
             try:
-                span.file = await self._in_thread(lambda: self._write(span.file, key, records))
+                span.file = await self._in_thread(lambda: self._write(span.file, key, batch.records))
             except OSError as error:
-                if not self._after_failed_write(error, span):
-                    return
+                span.not_spilled()
+                if not await self._made_room_after(error, span):
+                    return False
                 continue
+            self._made_room_at_s = None
             if span.is_gone:
                 await self._delete_file(span)
-            else:
-                self._memory_bytes -= span.spilled(end, with_close)
-            return
+                return False
+            self._memory_bytes -= span.spilled(batch)
+            return True
+        return False
 
-    def _write(self, file: SpoolFile | None, key: SpoolKey, records: list[SpoolRecord]) -> SpoolFile:
-        if file is not None:
-            file.append(records)
-            return file
-        file = self._directory.create(new_id().hex, key)
-        try:
-            file.append(records)
-        except OSError:
-            file.delete()
-            raise
+    def _write(self, file: SpoolFile | None, key: SpoolKey, records: Sequence[SpoolRecord]) -> SpoolFile:
+        if file is None:
+            return self._directory.create(key, records)
+        file.append(records)
         return file
 
     def _make_room(self, size: int, span: Span) -> None:
         """Drops the oldest files until `size` more bytes fit; at last the span's own."""
-        used = sum(parcel.disk_bytes for parcel in self._parcels.values())
-        while used + size > self._limits.disk_bytes and not span.is_gone:
-            before = used
+        while self._disk_bytes + size > self._limits.disk_bytes and not span.is_gone:
+            before = self._disk_bytes
             self._drop_oldest(lambda parcel: parcel.disk_bytes > 0 or parcel is span)
-            used = sum(parcel.disk_bytes for parcel in self._parcels.values())
-            if used == before:
+            if self._disk_bytes == before:
                 return
 
-    def _after_failed_write(self, error: OSError, span: Span) -> bool:
-        """Whether to try again: on a full disk, as long as something older could be dropped."""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return self._drop_oldest(lambda parcel: parcel.disk_bytes > 0 and parcel is not span)
-        if self._is_time_to_say("spool_write_failed"):
-            log.warning("edge.spool_write_failed", says=f"The spool cannot be written: {error.strerror}.")
-        return False
+    async def _made_room_after(self, error: OSError, span: Span) -> bool:
+        """Whether to try again: on a full disk, where something older could be dropped.
+
+        If that did not help, somebody else fills the disk, and the next old file is not given up at once.
+        """
+        now_s = self._clock.monotonic()
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if self._is_time_to_say("spool_write_failed"):
+                log.warning("edge.spool_write_failed", says=f"The spool cannot be written: {error.strerror}.")
+            return False
+        if self._made_room_at_s is not None and now_s - self._made_room_at_s < _MAKE_ROOM_EVERY_S:
+            return False
+        victim = self._drop_oldest(lambda parcel: parcel.disk_bytes > 0 and parcel is not span)
+        if victim is None:
+            return False
+        self._made_room_at_s = now_s
+        await self._delete_file(victim)
+        return True
 
     # --- status, helpers --------------------------------------------------------------------------------------------
 
     @property
     def waiting_bytes(self) -> int:
         """Everything that the server does not have durably."""
-        on_disk = sum(parcel.disk_bytes for parcel in self._parcels.values())
-        return self._memory_bytes + on_disk
+        return self._memory_bytes + sum(parcel.disk_bytes for parcel in self._parcels.values())
+
+    @property
+    def _disk_bytes(self) -> int:
+        return self._directory.left_bytes + sum(parcel.disk_bytes for parcel in self._parcels.values())
 
     def _tell_status(self) -> None:
         if self._link is None:

@@ -8,7 +8,9 @@ Both are opened by a message, get an index from the server, are sent frame by fr
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +23,10 @@ from incamera.protocol.messages import GapCause, Message, SpoolOpen, StreamClose
 from incamera.protocol.spool import SpoolRecord
 
 READ_BYTES: Final = 1024 * 1024
+
+
+_RECORD_BYTES: Final = 100  # around a chunk in a file, about
+SPILL_BYTES: Final = 4 * 1024 * 1024  # sealed and written at once: what a batch costs in memory, twice
 
 
 class OutChunk(msgspec.Struct, frozen=True, gc=False):
@@ -93,9 +99,10 @@ class Parcel(ABC):
     def release(self, number: int) -> int:
         """Forgets everything up to and including `number`; how many bytes of memory that freed."""
 
+    @property
     @abstractmethod
-    def delete_file(self) -> None:
-        """Blocking."""
+    def path(self) -> Path | None:
+        """Of its file, if there is one."""
 
     @property
     def is_delivered(self) -> bool:
@@ -106,6 +113,17 @@ class Parcel(ABC):
         self.state = ParcelState.WAITING
         self.cursor = max(number, self.acknowledged + 1)
         self.in_flight.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class SpillBatch:
+    """Records of a span on their way to the disk."""
+
+    records: tuple[SpoolRecord, ...]
+    first: int  # sequences from `first` to one before `end`
+    end: int
+    with_close: bool
+    size_bytes: int
 
 
 class Span(Parcel):
@@ -135,7 +153,7 @@ class Span(Parcel):
         self._pieces: list[tuple[int, int]] = []  # (sequence, record number) where each stretch in the file begins
         self.spilled_end = opened.first_sequence  # sequences below it are on the disk or acknowledged
         self.is_close_spilled = False
-        self._spill_first = 0  # of the batch that is being written
+        self._batch: SpillBatch | None = None  # being written; after a failure it goes again as it is
         self._staged: dict[int, OutChunk] = {}
 
     @property
@@ -189,6 +207,15 @@ class Span(Parcel):
         self.memory_bytes -= freed
         return freed
 
+    def give_up(self) -> int:
+        """Nothing of it is kept in memory; how many bytes that freed."""
+        self.is_gone = True
+        freed, self.memory_bytes = self.memory_bytes, 0
+        self.memory.clear()
+        self._staged.clear()
+        self._batch = None
+        return freed
+
     def sent_unrecorded(self, sequence: int) -> None:
         """A span that is only watched forgets what it sent."""
         chunk = self.memory.pop(sequence)
@@ -207,31 +234,48 @@ class Span(Parcel):
     def has_close_to_spill(self) -> bool:
         return self.file is not None and self.is_complete and not self.is_close_spilled
 
-    def records_to_spill(self) -> tuple[list[SpoolRecord], int, bool]:
-        """What is in memory only, as records; the sequence after them; and whether the span's close is among them."""
+    def next_batch(self) -> "SpillBatch":
+        """What is in memory only, oldest first, as records: about SPILL_BYTES of it.
+
+        The same batch again until it is `spilled`, also if the server has got some of it meanwhile: a file takes no
+        other records in place of those that it has failed to take (`SpoolFile.append`).
+        """
+        if self._batch is not None:
+            return self._batch
         records: list[SpoolRecord] = []
-        first = self._spill_first = self.spilled_end
+        first = end = self.spilled_end
+        size_bytes = 0
         if self.file is None:
             records.append(msgspec.structs.replace(self.opened, is_backlog=True, first_sequence=first))
-        for sequence in range(first, self._end):
-            chunk = self.memory[sequence]
-            records.append(_as_record(sequence, chunk))
-        if self.is_complete:
+        while end < self._end and size_bytes < SPILL_BYTES:
+            chunk = self.memory[end]
+            records.append(_as_record(end, chunk))
+            size_bytes += len(chunk.data) + _RECORD_BYTES
+            end += 1
+        with_close = self.is_complete and end == self._end
+        if with_close:
             records.append(self.close_message())
-        return records, self._end, self.is_complete
+        self._batch = SpillBatch(tuple(records), first, end, with_close, size_bytes)
+        return self._batch
 
-    def spilled(self, end: int, with_close: bool) -> int:
-        """Everything below `end` is durable on the disk; how many bytes of memory that freed."""
+    def not_spilled(self) -> None:
+        """The batch failed. Where there is no file yet, the next try is free to bring what is there by then."""
+        if self.file is None:
+            self._batch = None
+
+    def spilled(self, batch: "SpillBatch") -> int:
+        """This batch is durable on the disk; how many bytes of memory that freed."""
         assert self.file is not None
-        count = self.file.record_count - (end - self._spill_first) - (1 if with_close else 0)
-        self._pieces.append((self._spill_first, count))
+        self._batch = None
+        count = self.file.record_count - (batch.end - batch.first) - (1 if batch.with_close else 0)
+        self._pieces.append((batch.first, count))
         freed = 0
-        for sequence in range(self.spilled_end, end):
+        for sequence in range(self.spilled_end, batch.end):
             chunk = self.memory.pop(sequence, None)
             freed += len(chunk.data) if chunk is not None else 0
-        self.spilled_end = max(self.spilled_end, end)
+        self.spilled_end = max(self.spilled_end, batch.end)
         self.memory_bytes -= freed
-        self.is_close_spilled = with_close
+        self.is_close_spilled = batch.with_close
         return freed
 
     def read_ahead(self) -> dict[int, OutChunk]:
@@ -254,9 +298,9 @@ class Span(Parcel):
         self.is_backlog = True
         self._staged.clear()
 
-    def delete_file(self) -> None:
-        if self.file is not None:
-            self.file.delete()
+    @property
+    def path(self) -> Path | None:
+        return None if self.file is None else self.file.path
 
 
 def _as_record(sequence: int, chunk: OutChunk) -> MediaFrame:
@@ -317,5 +361,6 @@ class SealedFile(Parcel):
         super().restart(number)
         self._staged.clear()
 
-    def delete_file(self) -> None:
-        self._file.delete()
+    @property
+    def path(self) -> Path | None:
+        return self._file.path

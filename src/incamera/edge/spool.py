@@ -1,7 +1,8 @@
 """The disk part of the spool: sealed files, one span each, in DATA/spool (format: `incamera.protocol.spool`).
 
 Everything here blocks and is called from the spool's own thread. A file is only ever appended to, deleted, or, after a
-write that did not fit, cut back to where it was. What a crash tore off its end is left out when it is read again.
+write that did not fit, cut back to where it was. What a crash tore off its end is left out when it is read again. Files
+that the disk does not let go stay on a list until it does.
 """
 
 import os
@@ -12,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from incamera.kit.files import sync_folder
+from incamera.kit.files import sync_folder, write_fully
+from incamera.kit.ids import new_id
 from incamera.protocol.spool import (
     FILE_HEADER_BYTES,
     MAX_RECORD_BYTES,
@@ -45,27 +47,33 @@ class SpoolKey:
 
 
 class SpoolFile:
-    """A file of this life: records can be added and read back by number. Holds no descriptor between calls."""
+    """A file of this life: records can be added and read back by number. Holds no descriptor between calls.
+
+    Raises OSError if it cannot be made; what there is of it by then is for the caller to remove.
+    """
 
     def __init__(self, path: Path, key: SpoolKey) -> None:
         header = SpoolFileHeader(os.urandom(SALT_BYTES), key.wrapped)
         self.path = path
         self._cipher = RecordCipher(key.key, header.salt)
         self._offsets: list[int] = []
+        self._tried: list[SpoolRecord] = []  # sealed once already, and not durable
         self.size_bytes = 0
-        try:
-            self._write([render_file_header(header)], os.O_CREAT | os.O_EXCL)
-            sync_folder(path.parent)
-        except OSError:
-            self.delete()
-            raise
+        self._write([render_file_header(header)], os.O_CREAT | os.O_EXCL)
+        sync_folder(path.parent)
 
     @property
     def record_count(self) -> int:
         return len(self._offsets)
 
     def append(self, records: Sequence[SpoolRecord]) -> None:
-        """Adds records and makes them durable; on OSError (a full disk) the file is as it was."""
+        """Adds records and makes them durable; on OSError (a full disk) the file is as it was.
+
+        The next call must begin with the records of one that failed: parts of these may lie on the medium, and another
+        record under the same number would use its nonce a second time.
+        """
+        assert list(records[: len(self._tried)]) == self._tried, "a record's number would seal two records"
+        self._tried = list(records)
         sealed: list[bytes] = []
         offsets: list[int] = []
         offset = self.size_bytes
@@ -76,6 +84,7 @@ class SpoolFile:
             sealed += (len(data).to_bytes(_LENGTH_BYTES, "big"), data)
         self._write(sealed)
         self._offsets += offsets
+        self._tried = []
 
     def read(self, number: int, max_bytes: int) -> list[SpoolRecord]:
         """Records from `number` on: at least one, then as many as `max_bytes` hold. Raises SpoolUnreadable, OSError."""
@@ -92,19 +101,14 @@ class SpoolFile:
             records.append(self._cipher.open(index, sealed))
         return records
 
-    def delete(self) -> None:
-        self.path.unlink(missing_ok=True)
-
     def _end(self, number: int) -> int:
         return self._offsets[number + 1] if number + 1 < len(self._offsets) else self.size_bytes
 
     def _write(self, parts: list[bytes], flags: int = 0) -> None:
-        data = memoryview(b"".join(parts))
+        data = b"".join(parts)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
         try:
-            written = 0
-            while written < len(data):
-                written += os.pwrite(descriptor, data[written:], self.size_bytes + written)
+            write_fully(descriptor, data, self.size_bytes)
             os.fdatasync(descriptor)
         except OSError:
             with suppress(OSError):
@@ -142,9 +146,6 @@ class FormerFile:
         cuts = [offset - start for offset in self._offsets[number : last + 2]]
         return [data[begin + _LENGTH_BYTES : end] for begin, end in pairwise(cuts)]
 
-    def delete(self) -> None:
-        self.path.unlink(missing_ok=True)
-
     def _index(self) -> list[int]:
         """Where each whole record starts, and where the last one ends."""
         offset = FILE_HEADER_BYTES
@@ -164,6 +165,7 @@ class SpoolDirectory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._left: dict[Path, int] = {}  # files that the disk did not let go, and their sizes
 
     def open(self) -> list[FormerFile]:
         """Makes the folder; the files of earlier lives, oldest first. What is not ours, or holds nothing, goes."""
@@ -176,14 +178,41 @@ class SpoolDirectory:
                 with path.open("rb") as file:
                     header = parse_file_header(file.read(FILE_HEADER_BYTES))
             except SpoolUnreadable:
-                path.unlink(missing_ok=True)
+                self.remove(path)
                 continue
             if size_bytes > FILE_HEADER_BYTES:
                 former.append(FormerFile(path, header, size_bytes))
             else:
-                path.unlink(missing_ok=True)
+                self.remove(path)
         return former
 
-    def create(self, name: str, key: SpoolKey) -> SpoolFile:
-        """A new file; names sort by age."""
-        return SpoolFile(self._path / f"{name}{_SUFFIX}", key)
+    def create(self, key: SpoolKey, records: Sequence[SpoolRecord]) -> SpoolFile:
+        """A new file with these records; names sort by age. On OSError nothing stays, or it is on the list to go."""
+        path = self._path / f"{new_id().hex}{_SUFFIX}"
+        try:
+            file = SpoolFile(path, key)
+            file.append(records)
+        except OSError:
+            self.remove(path)
+            raise
+        return file
+
+    def remove(self, path: Path) -> None:
+        """Removes a file, now or as soon as the disk allows it."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            with suppress(OSError):
+                self._left[path] = path.stat().st_size
+        else:
+            self._left.pop(path, None)
+
+    def remove_left(self) -> None:
+        """Tries again to remove what the disk did not let go."""
+        for path in list(self._left):
+            self.remove(path)
+
+    @property
+    def left_bytes(self) -> int:
+        """What lies there and is nobody's any more."""
+        return sum(self._left.copy().values())

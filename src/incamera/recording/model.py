@@ -105,7 +105,12 @@ _ENDS_THAT_EXPLAIN: Final = frozenset({GapCause.SERVER_STOPPED, GapCause.DISK_FU
 
 
 def cause_of_gap(ended: GapCause | None, begun: GapCause) -> GapCause:
-    """The cause to show between two segments: what the server itself knows goes before what the edge supposes."""
+    """The cause to show between two segments: what the server itself knows goes before what the edge supposes.
+
+    A stop of the server alone loses nothing, as an edge keeps what comes meanwhile; unless that did not fit.
+    """
+    if begun is GapCause.SPOOL_FULL and ended is GapCause.SERVER_STOPPED:
+        return begun
     if ended in _ENDS_THAT_EXPLAIN:
         return ended
     return begun
