@@ -51,7 +51,7 @@ def test_first_load_and_player_keep_their_budgets(built: Path) -> None:
     first = {name for name in sizes if name in page or name.startswith("fr-")}  # the longer of the two languages
 
     assert 0 < player <= 40_000
-    assert sum(sizes[name] for name in first) - player <= 70_000
+    assert sum(sizes[name] for name in first) - player <= 72_000, "80 kB is the promise, this is to notice growth"
 
 
 PACKAGES_THAT_ANSWER_PEOPLE = ("access", "accounts", "devices", "live", "playback", "serving", "streams")

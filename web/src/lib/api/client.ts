@@ -8,12 +8,16 @@ import createClient from "openapi-fetch";
 import { connection } from "../managers/connection.svelte";
 import type { paths } from "./schema";
 
-/** An answer that is an error. `code` is stable and names it; `detail` is the server's English sentence. */
+/**
+ * An answer that is an error. `code` is stable and names it; `detail` is the server's English sentence; `certificate`
+ * comes with `camera_certificate`: the fingerprint that a person may accept.
+ */
 export class ApiProblem extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
     readonly detail: string,
+    readonly certificate: string | null = null,
   ) {
     super(detail);
   }
@@ -58,6 +62,7 @@ function isGateway(response: Response): boolean {
 }
 
 function problemOf(response: Response, body: unknown): ApiProblem {
-  const problem = (typeof body === "object" && body !== null ? body : {}) as { code?: string; detail?: string };
-  return new ApiProblem(response.status, problem.code ?? `http_${response.status}`, problem.detail ?? response.statusText);
+  const problem = (typeof body === "object" && body !== null ? body : {}) as { code?: string; detail?: string; certificate?: string };
+  const code = problem.code ?? `http_${response.status}`;
+  return new ApiProblem(response.status, code, problem.detail ?? response.statusText, problem.certificate ?? null);
 }

@@ -14,7 +14,7 @@ type Outcome =
   | { readonly kind: "none" }
   | { readonly kind: "running" }
   | { readonly kind: "proof"; readonly result: ProbeResult; readonly tookMs: number }
-  | { readonly kind: "fault"; readonly fault: string }
+  | { readonly kind: "fault"; readonly fault: string; readonly certificate: string | null }
   | { readonly kind: "problem"; readonly text: string };
 
 export class CameraTest {
@@ -55,7 +55,7 @@ export class CameraTest {
 
 function outcomeOf(error: unknown): Outcome {
   if (error instanceof ApiProblem && error.code.startsWith("camera_")) {
-    return { kind: "fault", fault: error.code.slice("camera_".length) };
+    return { kind: "fault", fault: error.code.slice("camera_".length), certificate: error.certificate };
   }
   return { kind: "problem", text: sentenceFor(error) };
 }
