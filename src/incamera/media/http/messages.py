@@ -54,15 +54,6 @@ class Head:
         """In small letters, without parameters; empty if there is none."""
         return (self.headers.find("Content-Type") or "").partition(";")[0].strip().lower()
 
-    def content_parameter(self, name: str) -> str:
-        """A parameter of the Content-Type, without its quotation marks; empty if there is none."""
-        value = self.headers.find("Content-Type") or ""
-        for part in value.split(";")[1:]:
-            key, _, text = part.partition("=")
-            if key.strip().lower() == name:
-                return text.strip().strip('"')
-        return ""
-
 
 class _State(Enum):
     HEAD = auto()
