@@ -31,6 +31,7 @@ BODIES: dict[str, Any] = {
 OWN = {
     "GET /api/v1/devices",
     "POST /api/v1/devices",
+    "POST /api/v1/devices/find-streams",
     "POST /api/v1/devices/probe",
     "GET /api/v1/edges",
     "POST /api/v1/edges",

@@ -442,3 +442,47 @@ async def test_an_edge_tells_how_far_behind_it_is(server: Household) -> None:
         assert (shown["online"], shown["backlog_bytes"]) == (True, 4096)
         await server.desk.disconnected(edge)
         assert (await owner.get(path)).json()["items"][0]["backlog_bytes"] is None
+
+
+async def test_a_recorder_is_found_and_added_with_all_its_inputs_in_one_go(server: Household) -> None:
+    edge = await server.local_edge()
+    address, login = "rtsp://192.168.1.30/Streaming/Channels/101", {"username": "vic-TOR", "password": SECRET}
+    server.edges.faults["rtsp://192.168.1.30/Streaming/Channels/301"] = CameraFault.NOT_FOUND
+    async with server.client() as owner:
+        await server.set_up(owner)
+        answer = await owner.post("/api/v1/devices/find-streams", json={"address": address, "count": 64} | login)
+        found = answer.json()
+        there = [item for item in found["items"] if item["fault"] == "none"]
+        channels = [
+            {"name": f"Input {it['number']}", "address": it["address"], "sub_address": it["sub_address"]} | login
+            for it in there
+        ]
+        device = await add(owner, kind="recorder", channels=channels)
+
+    assert answer.status_code == 200, answer.text
+    assert found["brand"] == "Hikvision"
+    assert [item["number"] for item in found["items"]] == list(range(1, 65))
+    assert len(device["channels"]) == 63
+    assert all(channel["has_sub"] for channel in device["channels"])
+    assert SECRET not in answer.text
+    desired = await server.desk.desired(edge)
+    last = desired.channels[-1]
+    assert last.source == RtspSource(
+        url="rtsp://192.168.1.30/Streaming/Channels/6401", username="vic-TOR", password=SECRET
+    )
+    assert last.sub_source == RtspSource(
+        url="rtsp://192.168.1.30/Streaming/Channels/6402", username="vic-TOR", password=SECRET
+    )
+
+
+async def test_looking_for_streams_has_limits(server: Household) -> None:
+    await server.local_edge()
+    async with server.client() as owner:
+        await server.set_up(owner)
+        for wrong in ({"count": 65}, {"first": 0}, {"count": -1}, {"address": "gopher://192.168.1.20/"}):
+            body = {"address": "rtsp://192.168.1.20/stream1"} | wrong
+            assert (await owner.post("/api/v1/devices/find-streams", json=body)).status_code == 422
+        async with server.client() as stranger:
+            answer = await stranger.post("/api/v1/devices/find-streams", json={"address": "rtsp://192.168.1.20/"})
+    assert answer.status_code == 401
+    assert server.edges.probed == []

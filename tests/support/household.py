@@ -74,6 +74,7 @@ class ScriptedEdges:
     disconnected: list[UUID] = field(default_factory=list)
     probed: list[AnySource] = field(default_factory=list)
     fault: CameraFault = CameraFault.NONE
+    faults: dict[str, CameraFault] = field(default_factory=dict)  # by address, where it differs
     picture: bytes = JPEG
     certificate: str = ""
     taken_us: int = 0
@@ -93,7 +94,7 @@ class ScriptedEdges:
         self.probed.append(source)
         return ProbeResult(
             request_id=edge_id,
-            fault=self.fault,
+            fault=self.faults.get(getattr(source, "url", ""), self.fault),
             video_codec="avc1.64001f",
             audio_codec="PCMA",
             width=1920,

@@ -63,6 +63,9 @@ class Camera:
     sound: str = ""  # "PCMA" to have some
     fault: CameraFault | None = None  # refuse to open
     connections: int = 0
+    opening: int = 0  # at this moment
+    most_opening: int = 0
+    opening_takes_s: float = 0.0
     wanted_audio: list[bool] = field(default_factory=list)
     patience: list[bool] = field(default_factory=list)  # as it was told, one after the other
     stalled: bool = False
@@ -97,6 +100,12 @@ class UnitSource:
         camera = self._camera
         if camera.fault is not None:
             raise SourceFault(camera.fault, "told to")
+        camera.opening += 1
+        camera.most_opening = max(camera.most_opening, camera.opening)
+        try:
+            await asyncio.sleep(camera.opening_takes_s)
+        finally:
+            camera.opening -= 1
         camera.connections += 1
         camera._sources.append(self)
         video = TrackInfo("video", "H264", 90_000)

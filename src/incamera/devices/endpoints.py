@@ -26,6 +26,9 @@ from incamera.devices.schemas import (
     DeviceView,
     EdgeList,
     EdgeView,
+    FindStreamsBody,
+    FoundStreams,
+    FoundStreamView,
     InvitationView,
     InviteBody,
     PrivacyCardBody,
@@ -79,6 +82,20 @@ async def probe_device(body: ProbeBody, db: Db, actor: CurrentActor, services: S
     """
     await db.commit()
     return ProbeView.of(await services.devices.probe(actor, _login(body), body.edge_id))
+
+
+@router.post("/devices/find-streams")
+@activity("B6.activate_config", "B3.device_add")
+async def find_streams(body: FindStreamsBody, db: Db, actor: CurrentActor, services: Services) -> FoundStreams:
+    """Lets the edge look for the smaller stream, and for a recorder's other inputs, by the brand's rule.
+
+    Nothing is kept. Two inputs are tried at a time, for a minute at most; a refused password ends the search.
+    """
+    await db.commit()
+    brand, found = await services.devices.find_streams(
+        actor, _login(body), body.edge_id, first=body.first, count=body.count
+    )
+    return FoundStreams(brand=brand, items=[FoundStreamView.of(one) for one in found])
 
 
 @router.post("/devices", status_code=status.HTTP_201_CREATED)

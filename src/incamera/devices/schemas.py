@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from incamera.access import Permission
 from incamera.devices.edges import Invitation
 from incamera.devices.model import MAX_CHANNELS, Condition, DeviceKind, Edge, Placement, PrivacyCard, render_keep
+from incamera.devices.recorders import FoundStream
 from incamera.devices.service import ShownChannel, ShownDevice, picture_of
 from incamera.devices.viewings import NamedViewing
 from incamera.kit.names import NAME_PATTERN, parse_name
@@ -151,6 +152,49 @@ class ProbeView(BaseModel):
             height=result.height,
             picture=None if picture is None else f"data:image/jpeg;base64,{b64encode(picture).decode()}",
         )
+
+
+class FindStreamsBody(ProbeBody):
+    """One stream that is known, such as that of a recorder's first input."""
+
+    first: int = Field(1, ge=1, le=MAX_CHANNELS, description="The first input to try.")
+    count: int = Field(0, ge=0, le=MAX_CHANNELS, description="How many inputs; 0: just that of the address.")
+
+
+class FoundStreamView(BaseModel):
+    """One input, fit to become a channel if its `fault` is `none`."""
+
+    number: int
+    address: str = Field(json_schema_extra=personal_field("B6.activate_config/device_ip"))
+    sub_address: str | None = Field(
+        description="A smaller encoding, by the brand's rule; it was there at the input that was given.",
+        json_schema_extra=personal_field("B6.activate_config/device_ip"),
+    )
+    fault: str = Field(description="`none`, a camera fault, or `not_tried`: ask again from this number.")
+    video_codec: str
+    audio_codec: str
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, found: FoundStream) -> Self:
+        result = found.result
+        return cls(
+            number=found.number,
+            address=found.main.url,
+            sub_address=None if found.sub is None else found.sub.url,
+            fault=str(found.fault),
+            video_codec=result.video_codec if result else "",
+            audio_codec=result.audio_codec if result else "",
+            width=result.width if result else 0,
+            height=result.height if result else 0,
+        )
+
+
+class FoundStreams(BaseModel):
+    brand: str = Field(description="Whose way of writing addresses this is; empty if unknown.")
+    items: list[FoundStreamView]
+    next: str | None = Field(None, description="Always null: a device's inputs fit on one page.")
 
 
 class NewChannelBody(SourceBody):

@@ -25,7 +25,7 @@ from incamera.access import (
 )
 from incamera.accounts import Actor
 from incamera.devices import repository
-from incamera.devices.address import CameraLogin, source_of
+from incamera.devices.address import CameraAddress, CameraLogin, source_of
 from incamera.devices.edges import EdgeService
 from incamera.devices.errors import PrivacyCardNeeded, TooManyDevices, camera_error
 from incamera.devices.events import (
@@ -49,6 +49,7 @@ from incamera.devices.model import (
     keep_ceiling,
 )
 from incamera.devices.processing import DEVICE_ACTIVITIES
+from incamera.devices.recorders import FoundStream, StreamSearch
 from incamera.devices.repository import Secrets
 from incamera.kit.clock import Clock
 from incamera.kit.events import EventBus
@@ -57,6 +58,7 @@ from incamera.privacy import after_commit, open_session
 from incamera.protocol.messages import AnySource, CameraFault, ProbeResult, StreamMode
 from incamera.storage.database import Database
 from incamera.storage.vault import KeyDestroyed, KeyNotFound, ScopeKey, Vault
+from incamera.streams import EdgeDidNotAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -155,6 +157,26 @@ class DeviceService:
         if result.fault is not CameraFault.NONE:
             raise camera_error(result)
         return result
+
+    async def find_streams(
+        self, actor: Actor, login: CameraLogin, edge_id: UUID | None, *, first: int, count: int
+    ) -> tuple[str, list[FoundStream]]:
+        """Lets an edge look for the smaller stream, and for a recorder's other inputs; nothing is kept.
+
+        The brand, if its rule is known, and the inputs `first` to `first + count - 1`; `count` 0: just the given one.
+        Raises an error of the uplink.
+        """
+        async with open_session(self._database, *DEVICE_ACTIVITIES, writes=False) as db:
+            chosen = await self._edges.choose(db, actor, edge_id)
+
+        async def try_one(address: CameraAddress) -> ProbeResult:
+            try:
+                return await self._uplinks.probe(chosen, source_of(address, login.credentials, login.certificate))
+            except EdgeDidNotAnswer:  # this camera took too long; the others need not
+                return ProbeResult(request_id=new_id(), fault=CameraFault.STALLED)
+
+        search = StreamSearch(login, try_one, self._clock.monotonic)
+        return search.brand, await search.run(first, count)
 
     async def add(self, db: AsyncSession, actor: Actor, command: AddDevice) -> ShownDevice:
         """Adds a device with its channels to the person's account."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from incamera.edge.lanes import Lane
 from incamera.edge.server_clock import ServerClock
 from incamera.edge.sources.base import PatientSource, Source, SourceFault, TrackInfo
 from incamera.edge.sync_points import AskSync, ask_nobody
+from incamera.edge.turns import OpeningTurns
 from incamera.kit.clock import Clock
 from incamera.protocol.messages import AnySource, CameraFault, CameraState, CameraStatus, GapCause
 
@@ -78,6 +79,7 @@ class PullerTools:
     make_source: MakeSource
     open_encoder: OpenEncoder
     ask_sync: AskSync = ask_nobody
+    turns: OpeningTurns = field(default_factory=OpeningTurns)
 
 
 class Puller:
@@ -181,7 +183,8 @@ class Puller:
         self._source = connection
         self._tell_source()
         try:
-            tracks = await connection.open()
+            async with self._tools.turns.at(source):
+                tracks = await connection.open()
             feed = self._feed(tracks, connection)
             self.feed = feed
             await connection.play(feed.on_unit)

@@ -376,6 +376,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/find-streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find Streams
+         * @description Lets the edge look for the smaller stream, and for a recorder's other inputs, by the brand's rule.
+         *
+         *     Nothing is kept. Two inputs are tried at a time, for a minute at most; a refused password ends the search.
+         */
+        post: operations["find_streams_api_v1_devices_find_streams_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{device_id}": {
         parameters: {
             query?: never;
@@ -1142,6 +1164,86 @@ export interface components {
             at_us: number;
             /** Kind */
             kind: string;
+        };
+        /**
+         * FindStreamsBody
+         * @description One stream that is known, such as that of a recorder's first input.
+         */
+        FindStreamsBody: {
+            /**
+             * Address
+             * @description rtsp://, http:// or https:// (JPEGs), file:NAME or device:NAME of what the edge was given. A user name and password inside it are taken out and kept sealed.
+             * @example rtsp://192.168.1.20/stream1
+             * @example http://192.168.1.20/video.mjpg
+             * @example file:yard/monday.mp4
+             */
+            address: string;
+            /** Username */
+            username?: string | null;
+            /** Password */
+            password?: string | null;
+            /** Certificate */
+            certificate?: string | null;
+            /**
+             * Edge Id
+             * @description Which edge tries; without it a connected one is chosen.
+             */
+            edge_id?: string | null;
+            /**
+             * First
+             * @description The first input to try.
+             * @default 1
+             */
+            first: number;
+            /**
+             * Count
+             * @description How many inputs; 0: just that of the address.
+             * @default 0
+             */
+            count: number;
+        };
+        /**
+         * FoundStreamView
+         * @description One input, fit to become a channel if its `fault` is `none`.
+         */
+        FoundStreamView: {
+            /** Number */
+            number: number;
+            /** Address */
+            address: string;
+            /**
+             * Sub Address
+             * @description A smaller encoding, by the brand's rule; it was there at the input that was given.
+             */
+            sub_address: string | null;
+            /**
+             * Fault
+             * @description `none`, a camera fault, or `not_tried`: ask again from this number.
+             */
+            fault: string;
+            /** Video Codec */
+            video_codec: string;
+            /** Audio Codec */
+            audio_codec: string;
+            /** Width */
+            width: number;
+            /** Height */
+            height: number;
+        };
+        /** FoundStreams */
+        FoundStreams: {
+            /**
+             * Brand
+             * @description Whose way of writing addresses this is; empty if unknown.
+             */
+            brand: string;
+            /** Items */
+            items: components["schemas"]["FoundStreamView"][];
+            /**
+             * Next
+             * @description Always null: a device's inputs fit on one page.
+             */
+            next?: string | null;
         };
         /**
          * GapCause
@@ -2339,6 +2441,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProbeView"];
+                };
+            };
+            /** @description A problem (RFC 9457); `code` tells which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_streams_api_v1_devices_find_streams_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any unique text. A repeated request with the same key within 24 hours gets the first one's answer. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindStreamsBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundStreams"];
                 };
             };
             /** @description A problem (RFC 9457); `code` tells which. */
