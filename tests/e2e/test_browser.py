@@ -169,7 +169,8 @@ def test_camera_is_added_after_its_picture_was_seen(owned: Home) -> None:
         page.get_by_role("button", name="Try the camera").click()
         expect(page.get_by_role("img", name="Test picture")).to_be_visible(timeout=PATIENT_MS)
         assert axe_violations(page) == []
-        page.get_by_role("button", name="Yes, give it a name").click()
+        with page.expect_response("**/find-streams", timeout=PATIENT_MS):
+            page.get_by_role("button", name="Yes, give it a name").click()
 
         page.get_by_label("Doorbell").check()
         page.get_by_label("Name", exact=True).fill("Porch")
@@ -190,6 +191,8 @@ def test_camera_is_added_after_its_picture_was_seen(owned: Home) -> None:
         expect(page.get_by_role("heading", name="Porch")).to_be_visible()
         first = _until(page, lambda: _counter(page), "the live picture shows its counter", 25)
         _until(page, lambda: (_counter(page) or 0) > first, "the counter goes on")
+    [porch] = [it for it in owned.server.owner().get("/api/v1/devices").json()["items"] if it["name"] == "Porch"]
+    assert porch["channels"][0]["has_sub"], "found meanwhile, for the wall"
 
 
 def test_wall_shows_covers_and_live_pictures(watched: Home) -> None:

@@ -15,6 +15,7 @@ export type PrivacyCard = Schemas["PrivacyCardBody"];
 export type NewDevice = Schemas["AddDeviceBody"];
 export type CameraAddress = Schemas["ProbeBody"];
 export type ProbeResult = Schemas["ProbeView"];
+export type FoundStreams = Schemas["FoundStreams"];
 export type Edge = Schemas["EdgeView"];
 export type NewEdge = Schemas["InvitationView"];
 export type Viewing = Schemas["ViewingView"];

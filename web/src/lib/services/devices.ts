@@ -1,6 +1,6 @@
 /** What people do with cameras, doorbells and recorders. */
 import { answer, api, once } from "../api/client";
-import type { CameraAddress, ChannelMode, Device, NewDevice, PrivacyCard, ProbeResult, Timeline, Viewing } from "../api/model";
+import type { CameraAddress, ChannelMode, Device, FoundStreams, NewDevice, PrivacyCard, ProbeResult, Timeline, Viewing } from "../api/model";
 import { t } from "../i18n/i18n.svelte";
 import { clockTime } from "../i18n/time";
 import { devices } from "../managers/devices.svelte";
@@ -10,6 +10,11 @@ import { attempt } from "./problems";
 /** Tries a camera without saving anything; a test picture is the proof. Throws ApiProblem `camera_<fault>`. */
 export function probeCamera(camera: CameraAddress, signal: AbortSignal): Promise<ProbeResult> {
   return answer(api.POST("/api/v1/devices/probe", { body: camera, signal }));
+}
+
+/** By the brand's rule: the smaller stream of this input, or `count` inputs of the recorder from `first` on. */
+export function findStreams(camera: CameraAddress, first: number, count: number, signal: AbortSignal): Promise<FoundStreams> {
+  return answer(api.POST("/api/v1/devices/find-streams", { body: { ...camera, first, count }, signal }));
 }
 
 export async function addDevice(command: NewDevice): Promise<Device> {
