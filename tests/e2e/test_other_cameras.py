@@ -33,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     films.mkdir()
     make_clip(films / "yard 1.mp4", seconds=2, b_frames=2, size=(320, 240))
     make_clip(folder / "secret.mp4", seconds=1, size=(320, 240))
-    with running_server(folder, "--edge-files", str(films)) as server:
+    with running_server(folder, "--edge-files", str(films), "--edge-device", "video250") as server:
         server.owner()
         server.wait_for("/api/v1/edges", lambda edges: any(edge["online"] for edge in edges["items"]))
         yield Home(server, folder)
@@ -96,6 +96,7 @@ async def test_a_film_is_watched_and_recorded_over_its_seams(home: Home) -> None
     [
         ("file:none.mp4", "camera_no_file"),
         ("device:video0", "camera_not_permitted"),
+        ("device:video250", "camera_no_device"),
         ("http://169.254.169.254/latest/meta-data", "camera_address_refused"),
         ("http://127.0.0.1:9/", "camera_unreachable"),
     ],

@@ -14,8 +14,7 @@ from incamera.edge.confinement import Limits, confine, python_paths
 from incamera.edge.sources.datagrams import bind_pair
 own, other = Path(sys.argv[1]), Path(sys.argv[2])
 confinement = confine(
-    Limits(open_files=64), readable=python_paths(), writable=(own,), devices=(Path("/dev/zero"), Path("/dev/none")),
-    may_connect=True, environment=("PATH",)
+    Limits(open_files=64), readable=python_paths(), writable=(own,), may_connect=True, environment=("PATH",)
 )
 def works(action):
     try:
@@ -39,8 +38,7 @@ print(json.dumps({
     "listen": works(listen),
     "receive datagrams": works(receive_datagrams),
     "read library": works(lambda: Path(json.__file__).read_text()),
-    "open its device": works(lambda: os.close(os.open("/dev/zero", os.O_RDWR))),
-    "open another device": works(lambda: os.close(os.open("/dev/full", os.O_RDWR))),
+    "open a device": works(lambda: os.close(os.open("/dev/zero", os.O_RDWR))),
     "environment": sorted(os.environ),
 }))
 """
@@ -69,8 +67,7 @@ def test_only_the_own_folder_can_be_written_and_others_cannot_be_read(tmp_path: 
     assert result["receive datagrams"], "cameras may send over UDP"
     if "landlock_files" not in result["holds"]:
         pytest.skip("this kernel has no Landlock")
-    assert result["open its device"]
-    assert not result["open another device"]
+    assert not result["open a device"]
     assert not result["read other"]
     assert not result["write other"]
     if "landlock_network" in result["holds"]:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from incamera.edge.main import Edge, EdgeOptions, add_arguments
+from incamera.edge.nursery import Nursery
 from incamera.edge.sources.local import CaptureInput, LocalInputs
 from incamera.edge.uplink import UplinkTiming
 from incamera.kit.clock import SystemClock
@@ -52,6 +53,8 @@ async def edge(tmp_path: Path, server: UplinkServer) -> AsyncIterator[Edge]:
     given = ["--server", server.url, "--data", str(data), "--unconfined", "--code", CODE, "--files", str(films)]
     options = EdgeOptions.parse(parser.parse_args(given))
     inputs = LocalInputs(options.inputs.files, {"video0": WEBCAM})
+    nursery = Nursery.start(inputs.named_devices)
+    inputs = replace(inputs, nursery=nursery)
     edge = Edge(replace(options, inputs=inputs), SystemClock(), timing=UplinkTiming(longest_delay_s=1.0))
     await edge.open()
     running = asyncio.create_task(edge.run())
@@ -59,6 +62,7 @@ async def edge(tmp_path: Path, server: UplinkServer) -> AsyncIterator[Edge]:
     await edge.close()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+    nursery.close()
 
 
 def want(server: UplinkServer, source: AnySource, *, audio: bool = False) -> None:

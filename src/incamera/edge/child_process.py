@@ -9,20 +9,26 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 LENGTH_BYTES: Final = 4
 MAX_MESSAGE_BYTES: Final = 20 * 1024 * 1024  # a sync sample of at most 16 MiB and its init segment
 
 
+class Process(Protocol):
+    """Of `asyncio.subprocess.Process`, what ends one."""
+
+    def kill(self) -> None: ...
+
+    async def wait(self) -> object: ...
+
+
 class ChildProcess:
     """One child and the two pipes to it."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    def __init__(self, process: Process, stdin: asyncio.StreamWriter, stdout: asyncio.StreamReader) -> None:
         self._process = process
-        self._stdin, self._stdout = process.stdin, process.stdout
+        self._stdin, self._stdout = stdin, stdout
 
     @classmethod
     async def start(cls, module: str, *, descriptors: Iterable[int] = ()) -> Self:
@@ -32,7 +38,9 @@ class ChildProcess:
             sys.executable, "-I", "-m", module,
             stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env={}, cwd="/", pass_fds=tuple(descriptors),
         )  # fmt: skip
-        return cls(process)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        return cls(process, process.stdin, process.stdout)
 
     @property
     def waiting_bytes(self) -> int:

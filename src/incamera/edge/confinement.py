@@ -35,7 +35,6 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG = 1 << 4, 1 << 5, 1 << 7, 1 << 8
 _RIGHTS_BY_VERSION: Final = ((1, (1 << 13) - 1), (2, 1 << 13), (3, 1 << 14), (5, 1 << 15))  # REFER, TRUNCATE, IOCTL_DEV
 _FILE_RIGHTS: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | 1 << 14 | 1 << 15
-_DEVICE_RIGHTS: Final = _WRITE_FILE | _READ_FILE | 1 << 15
 _READ_RIGHTS: Final = _EXECUTE | _READ_FILE | _READ_DIR
 _WRITE_RIGHTS: Final = (
     _READ_FILE | _READ_DIR | _WRITE_FILE | _REMOVE_FILE | _REMOVE_DIR | _MAKE_DIR | _MAKE_REG | 1 << 13 | 1 << 14
@@ -81,7 +80,6 @@ def confine(
     readable: Iterable[Path],
     writable: Iterable[Path],
     may_connect: bool,
-    devices: Iterable[Path] = (),
     environment: Iterable[str] | None = None,
 ) -> Confinement:
     """Applies what this system has to this process, for good, and to all it starts. Call it before threads exist."""
@@ -95,7 +93,7 @@ def confine(
     (holds if _set_no_new_privileges() else missing).append("no_new_privs")
     version = _landlock_version()
     handled = _HandledAccess.of(version, may_connect=may_connect)
-    is_restricted = version > 0 and _restrict(handled, tuple(readable), tuple(writable), tuple(devices))
+    is_restricted = version > 0 and _restrict(handled, tuple(readable), tuple(writable))
     (holds if is_restricted else missing).append("landlock_files")
     (holds if is_restricted and handled.network else missing).append("landlock_network")
     return Confinement(tuple(holds), tuple(missing))
@@ -167,10 +165,8 @@ class _HandledAccess:
         return struct.pack("=QQ", self.files, self.network) if self.network else struct.pack("=Q", self.files)
 
 
-def _restrict(
-    handled: _HandledAccess, readable: tuple[Path, ...], writable: tuple[Path, ...], devices: tuple[Path, ...]
-) -> bool:
-    """Landlock: from now on only these devices and files beneath these folders can be opened. False if refused."""
+def _restrict(handled: _HandledAccess, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> bool:
+    """Landlock: from now on only files beneath these folders can be opened. False if the kernel refused."""
     libc = _libc()
     attributes = handled.render()
     ruleset = libc.syscall(_LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
@@ -181,8 +177,6 @@ def _restrict(
             _allow(libc, ruleset, path, _READ_RIGHTS & handled.files)
         for path in writable:
             _allow(libc, ruleset, path, _WRITE_RIGHTS & handled.files)
-        for path in devices:
-            _allow(libc, ruleset, path, _DEVICE_RIGHTS & handled.files)
         _allow(libc, ruleset, Path("/dev/null"), (_READ_FILE | _WRITE_FILE) & handled.files)
         return int(libc.syscall(_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))) == 0
     finally:

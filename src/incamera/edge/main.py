@@ -9,8 +9,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -24,6 +24,7 @@ from incamera.edge.decoder.processes import PictureDecoder, SoundEncoders
 from incamera.edge.desired_store import DesiredStore
 from incamera.edge.errors import DataDirectoryUnusable
 from incamera.edge.identity import IdentityStore, hold_data_directory
+from incamera.edge.nursery import Nursery
 from incamera.edge.puller import MakeSource, PullerTools
 from incamera.edge.server_address import EnrolmentCode, ServerAddress
 from incamera.edge.server_clock import ServerClock
@@ -113,14 +114,27 @@ def run(arguments: argparse.Namespace) -> int:
         options = EdgeOptions.parse(arguments)
         if options.is_confined:
             close_descriptors()
-        with hold_data_directory(options.data):
+        with hold_data_directory(options.data), _devices(options.inputs) as inputs:
             if options.is_confined:
                 _confine(options)
-            _run_loop(options)
+            _run_loop(replace(options, inputs=inputs))
     except IncameraError as error:
         print(f"incamera edge: {error}", file=sys.stderr)  # noqa: T201  # the one sentence for the person who started it
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _devices(inputs: LocalInputs) -> Iterator[LocalInputs]:
+    """What may open devices, started while this process still may."""
+    if not inputs.devices:
+        yield inputs
+        return
+    nursery = Nursery.start(inputs.named_devices)
+    try:
+        yield replace(inputs, nursery=nursery)
+    finally:
+        nursery.close()
 
 
 def _run_loop(options: EdgeOptions) -> None:
@@ -227,7 +241,6 @@ def _confine(options: EdgeOptions) -> None:
         Limits(open_files=_OPEN_FILES),
         readable=(*python_paths(), *files),
         writable=(options.data,),
-        devices=options.inputs.device_paths,
         may_connect=True,
         environment=_KEPT_ENVIRONMENT,
     )

@@ -185,7 +185,7 @@ def test_devices_are_named_by_their_last_part() -> None:
         "video0": CaptureInput("v4l2", "/dev/video0"),
         "usb-Cam-index0": CaptureInput("v4l2", "/dev/v4l/by-id/usb-Cam-index0"),
     }
-    assert inputs.device_paths == (Path("/dev/video0"), Path("/dev/v4l/by-id/usb-Cam-index0"))
+    assert inputs.named_devices == ("v4l2:/dev/video0", "v4l2:/dev/v4l/by-id/usb-Cam-index0")
 
 
 @pytest.mark.parametrize("text", ["", "/etc/passwd", "../etc/passwd", "/dev/../etc/passwd", "/dev", "a\nb"])

@@ -6,6 +6,7 @@ It opens what it was told to open, then confines itself: from then on no file ca
 import importlib
 import os
 import pkgutil
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Final
@@ -45,19 +46,27 @@ _CHILD_LIMITS: Final = Limits(address_space_bytes=MEMORY_BYTES, open_files=32, f
 
 
 def main() -> None:
-    """Serves one stream."""
+    """Serves one stream. A child of the nursery is told on its command line which devices it may open: no other."""
     av.logging.set_level(None)
     _warm_up()
     try:
         body = read_body()
         if body is not None:
-            _serve(parse_request(body))
+            request = parse_request(body)
+            _check(request, sys.argv[1:])
+            _serve(request)
     except Failure as failure:
         _say(Failed(failure.fault.value, failure.problem))
     except MemoryError:
         _say(Failed(CameraFault.UNSUPPORTED_CODEC.value, "its pictures are too large"))
     except (msgspec.MsgspecError, BrokenPipeError):
         return
+
+
+def _check(request: Request, devices: list[str]) -> None:
+    is_named = isinstance(request, CaptureDevice) and f"{request.input_format}:{request.device}" in devices
+    if devices and not is_named:
+        raise Failure(CameraFault.NOT_PERMITTED, "the edge was not started with this device")
 
 
 def _serve(request: Request) -> None:

@@ -23,6 +23,7 @@ from incamera.edge.encoder.messages import (
     parse_answer,
     render,
 )
+from incamera.edge.nursery import Nursery
 from incamera.edge.sources.base import ClockPoint, SourceFault, TrackInfo, UnitSink
 from incamera.kit.clock import Clock
 from incamera.media.sample import AccessUnit
@@ -52,9 +53,11 @@ class EncoderChild(ChildProcess):
             raise SourceFault(CameraFault.PROTOCOL, "the decoder talks nonsense") from error
 
 
-async def start_encoder(descriptors: tuple[int, ...] = ()) -> EncoderChild:
-    """Raises SourceFault where this machine cannot start one more process."""
+async def start_encoder(descriptors: tuple[int, ...] = (), *, nursery: Nursery | None = None) -> EncoderChild:
+    """A child of this process, or of a nursery; raises SourceFault where this machine cannot start one more."""
     try:
+        if nursery is not None:
+            return await nursery.child(EncoderChild)
         return await EncoderChild.start("incamera.edge.encoder", descriptors=descriptors)
     except OSError as error:
         raise SourceFault(CameraFault.BUSY, "this edge can start no further process") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from incamera.edge.encoder.messages import CaptureDevice, PlayFile
+from incamera.edge.nursery import Nursery
 from incamera.edge.sources.base import ClockPoint, SourceFault, TrackInfo, UnitSink
 from incamera.edge.sources.encoded import EncodedStream, start_encoder
 from incamera.kit.clock import Clock
@@ -60,6 +61,7 @@ class LocalInputs:
 
     files: Path | None
     devices: Mapping[str, CaptureInput]
+    nursery: Nursery | None = None  # whose children may open devices; None: this process may do so itself
 
     @classmethod
     def parse(cls, files: str | None, devices: tuple[str, ...]) -> Self:
@@ -71,9 +73,9 @@ class LocalInputs:
         return cls(folder, {path.name: CaptureInput("v4l2", str(path)) for path in paths})
 
     @property
-    def device_paths(self) -> tuple[Path, ...]:
-        """Where they are, for the confinement."""
-        return tuple(Path(it.device) for it in self.devices.values() if it.input_format == "v4l2")
+    def named_devices(self) -> tuple[str, ...]:
+        """As a nursery takes them."""
+        return tuple(f"{it.input_format}:{it.device}" for it in self.devices.values())
 
 
 def _device_path(text: str) -> Path:
@@ -136,7 +138,7 @@ class DeviceCamera:
             raise SourceFault(CameraFault.NOT_PERMITTED, "this edge was not given this device")
         width, height = _within(self._source.width, _MOST_WIDTH), _within(self._source.height, _MOST_HEIGHT)
         rate = _within(self._source.rate, _MOST_RATE)
-        self._stream = EncodedStream(await start_encoder(), self._clock)
+        self._stream = EncodedStream(await start_encoder(nursery=self._inputs.nursery), self._clock)
         return await self._stream.open(CaptureDevice(found.input_format, found.device, width, height, rate))
 
     async def play(self, on_unit: UnitSink) -> None:
