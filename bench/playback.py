@@ -2,9 +2,10 @@
 
 A camera is recorded by a whole server for `--seconds`; then `month` gives it a month: a row a minute, and a minute of
 real sealed files every day. `socket_seek_*`: from sending `play` to the last byte of the first sync sample, on a random
-day; `scrub_*`: the same for one key picture; `browser_seek_*`: from a key that jumps ten seconds to
-the picture from there that Chromium hands to the screen; `scrub_pictures_per_s`: what the screen shows while a finger
-moves over ten minutes of the timeline without a pause.
+day; `socket_target_*`: to the picture of the very moment, which may lie two seconds behind that: what a browser has to
+have before it can show it, so all that the server costs of a jump. `scrub_*`: one key picture. `browser_seek_*`: from a
+key that jumps ten seconds to the picture from there that Chromium hands to the screen; `scrub_pictures_per_s`: what the
+screen shows while a finger moves over ten minutes of the timeline without a pause.
 Nothing to compare with runs here without a browser of its own: the goals are 300 ms and 15 pictures a second.
 
     ./dev bench playback [--seconds 25] [--jumps 50] [--scrub-seconds 8]
@@ -36,10 +37,12 @@ from bench.harness import (
     wait_until_online,
 )
 from bench.month import DAYS, fill_between, plant
+from incamera.protocol.frames import parse_viewer_header
 from tests.support.browser import open_page
 from tests.support.server import Server, running_server
 
 _ROOT_KEY = bytes(range(32))
+_PICTURE_US = 40_000
 # A key on the timeline, as a person presses it, to the moment the picture from there is handed to the screen: the one
 # whose media time is where the element was told to go. Pictures of the place before may still come meanwhile.
 _PRESS = """
@@ -95,9 +98,8 @@ def run(options: Sequence[str]) -> Report:
         server.start()
         rows = fill_between(server.data, sought)
         wait_until_online(server)
-        seeks, scrubs = asyncio.run(_jump(server, channel_id, sought, given["jumps"]))
-        _add(report, "socket_seek", seeks)
-        _add(report, "scrub", scrubs)
+        for name, times in asyncio.run(_jump(server, channel_id, sought, given["jumps"])).items():
+            _add(report, name, times)
         report.notes.append(f"{rows:,} segments in {DAYS} days, real pictures of {len(sought)} of them")
         try:
             _measure_browser(report, server, channel_id, given)
@@ -112,38 +114,50 @@ def _keep_long(server: Server, channel_id: str) -> None:
         raise BenchError(f"recordings could not be kept for a month: {response.text}")
 
 
-async def _jump(server: Server, channel_id: str, sought: Sequence[int], jumps: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of each jump by `play` and by `scrub`."""
+async def _jump(server: Server, channel_id: str, sought: Sequence[int], jumps: int) -> dict[str, list[float]]:
+    """Milliseconds of each jump by `play`, to the first picture and to the one sought, and by `scrub`."""
     address = f"ws://localhost:{server.port}/media/playback"
     async with connect(address, origin=f"http://localhost:{server.port}", max_size=None) as line:  # type: ignore[arg-type]
         await line.send(json.dumps({"open": _ticket(server, channel_id)}))
         opened = json.loads(await line.recv())
         if opened["type"] != "opened" or opened["from_us"] is None:
             raise BenchError(f"nothing was recorded: {opened}")
-        found: tuple[list[float], list[float]] = ([], [])
+        found: dict[str, list[float]] = {"socket_seek": [], "socket_target": [], "scrub": []}
         for number in range(2 * jumps):
-            kind = "play" if number % 2 else "scrub"
             at_us = random.choice(sought) + random.randrange(50_000_000)
-            found[number % 2 == 0].append(await _one(line, kind, opened["handle"], at_us, number))
-    return found
+            if number % 2:
+                first_ms, target_ms = await _play(line, opened["handle"], at_us, number)
+                found["socket_seek"].append(first_ms)
+                found["socket_target"].append(target_ms)
+            else:
+                found["scrub"].append(await _scrub(line, opened["handle"], at_us, number))
+        return found
 
 
-async def _one(line: ClientConnection, kind: str, handle: int, at_us: int, request: int) -> float:
-    started = time.monotonic()
-    await line.send(json.dumps({kind: {"handle": handle, "at_us": at_us, "request": request, **_speed(kind)}}))
-    is_answered = kind == "scrub"
+async def _scrub(line: ClientConnection, handle: int, at_us: int, request: int) -> float:
+    started, elapsed_ms = time.monotonic(), 0.0
+    await line.send(json.dumps({"scrub": {"handle": handle, "at_us": at_us, "request": request}}))
     while True:
         received = await line.recv()
-        if isinstance(received, bytes) and is_answered:
+        if isinstance(received, bytes):
             elapsed_ms = (time.monotonic() - started) * 1000
-            if kind == "scrub":
-                continue_until = json.loads(str(await line.recv()))
-                assert continue_until["type"] == "scrubbed"
-            else:
-                await _pause(line, handle)
+        elif json.loads(received)["type"] == "scrubbed":
             return elapsed_ms
+
+
+async def _play(line: ClientConnection, handle: int, at_us: int, request: int) -> tuple[float, float]:
+    started, first_ms, is_answered = time.monotonic(), 0.0, False
+    await line.send(json.dumps({"play": {"handle": handle, "at_us": at_us, "request": request, "speed": 1}}))
+    while True:
+        received = await line.recv()
+        elapsed_ms = (time.monotonic() - started) * 1000
         if isinstance(received, str):
             is_answered = is_answered or json.loads(received).get("request") == request
+        elif is_answered:
+            first_ms = first_ms or elapsed_ms
+            if parse_viewer_header(received)[3] > at_us - _PICTURE_US:
+                await _pause(line, handle)
+                return first_ms, elapsed_ms
 
 
 async def _pause(line: ClientConnection, handle: int) -> None:
@@ -203,10 +217,6 @@ def _drag(page: Page, seconds: float) -> float:
     shown = float(page.evaluate("() => window.benchPictures.size")) / elapsed
     page.mouse.up()
     return shown
-
-
-def _speed(kind: str) -> dict[str, Any]:
-    return {"speed": 1} if kind == "play" else {}
 
 
 def _ticket(server: Server, channel_id: str) -> str:

@@ -1,4 +1,5 @@
 import asyncio
+import os
 from datetime import timedelta
 
 import pytest
@@ -103,6 +104,27 @@ async def test_playing_in_a_gap_starts_behind_it(household: Household) -> None:
 
     assert shown.pictures[0][2] == start + 300 * SECOND_US
     assert len(shown.of("gap")) == 1
+
+
+async def test_the_picture_does_not_wait_for_the_sound(household: Household) -> None:
+    studio, channel, start = household.studio, household.channel_id, ago(household, 100)
+    await record_once(studio, channel, started_us=start, stream=StreamKind.AUDIO, gop=1, picture_bytes=50)
+    await record_once(studio, channel, started_us=start)
+    [stored] = await studio.stored(channel, StreamKind.AUDIO)
+    path = segment_path(studio.folder, stored.id)
+    path.unlink()
+    os.mkfifo(path)  # opens only when somebody writes: a disk that stalls just there
+    page, opened = await household.open("main", "audio")
+
+    await page.say(play={"handle": opened["handle"], "at_us": start + 40 * PICTURE_US, "request": 1})
+    try:
+        shown = await page.until(pictures=16)
+    finally:
+        writer = os.open(path, os.O_RDWR)  # waits for nobody, and whoever waits for a writer goes on
+    await page.until("error")
+    os.close(writer)
+
+    assert [number_of(chunk) for *_, chunk in shown.pictures] == list(range(25, 41))
 
 
 async def test_sound_stays_in_step_with_the_picture(household: Household) -> None:

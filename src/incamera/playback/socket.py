@@ -263,9 +263,12 @@ class PlaybackView:
             cursor.forget_run()
         if not await first.seek(at_us):
             return
-        self._skip_to(first.at_us)
+        begins_us = max(at_us, first.at_us)
+        self._skip_to(begins_us)
+        # What was asked for goes before sound is even looked for: that is as much work again.
+        await self._send(first, await first.read(begins_us), request)
         for cursor in self._others():
-            await cursor.seek(max(at_us, first.at_us))
+            await cursor.seek(begins_us)
         while True:
             cursors = [cursor for cursor in self._cursors.values() if not cursor.is_at_end]
             if not cursors:

@@ -141,25 +141,15 @@ async def next_first_sequence(db: AsyncSession, segment: Segment) -> int | None:
 
 async def find_before(db: AsyncSession, channel_id: UUID, stream: StreamKind, before_us: int) -> Segment | None:
     """The last segment that began before this moment."""
-    query = (
-        select(SegmentRow)
-        .where(SegmentRow.channel_id == channel_id, SegmentRow.stream == stream, SegmentRow.started_us < before_us)
-        .order_by(SegmentRow.started_us.desc())
-        .limit(1)
-    )
-    row = (await db.scalars(query)).first()
+    given = {"channel_id": channel_id, "stream": stream, "started_us": before_us}
+    row = (await db.scalars(_BEFORE, given)).first()
     return None if row is None else _segment(row)
 
 
 async def find_after(db: AsyncSession, channel_id: UUID, stream: StreamKind, from_us: int) -> Segment | None:
     """The first segment that began at this moment or later."""
-    query = (
-        select(SegmentRow)
-        .where(SegmentRow.channel_id == channel_id, SegmentRow.stream == stream, SegmentRow.started_us >= from_us)
-        .order_by(SegmentRow.started_us)
-        .limit(1)
-    )
-    row = (await db.scalars(query)).first()
+    given = {"channel_id": channel_id, "stream": stream, "started_us": from_us}
+    row = (await db.scalars(_AFTER, given)).first()
     return None if row is None else _segment(row)
 
 
@@ -296,6 +286,18 @@ def _make_end_before() -> Any:
     return select(_end_at(_STREAM, found.c["last"]).correlate(found).scalar_subquery()).select_from(found)
 
 
+def _make_before() -> Any:
+    row, moment = SegmentRow, bindparam("started_us", type_=BigInteger)
+    mine = and_(row.channel_id == _CHANNEL, row.stream == _STREAM, row.started_us < moment)
+    return select(row).where(mine).order_by(row.started_us.desc()).limit(1)
+
+
+def _make_after() -> Any:
+    row, moment = SegmentRow, bindparam("started_us", type_=BigInteger)
+    mine = and_(row.channel_id == _CHANNEL, row.stream == _STREAM, row.started_us >= moment)
+    return select(row).where(mine).order_by(row.started_us).limit(1)
+
+
 def _make_bounds() -> Any:
     """Start of the first and end of the last segment of each stream: six look-ups in the index."""
     columns = [
@@ -376,6 +378,8 @@ _EDGES: Final = _make_edges()
 _BREAKS: Final = _make_breaks()
 _END_BEFORE: Final = _make_end_before()
 _BOUNDS: Final = _make_bounds()
+_BEFORE: Final = _make_before()
+_AFTER: Final = _make_after()
 _OLDEST: Final = _make_oldest()
 _NEXT_HOURS: Final = _make_walk(SegmentRow.channel_id, SegmentRow.hour, SegmentRow.device_id, SegmentRow.epoch)
 _NEXT_EPOCHS: Final = _make_walk(SegmentRow.device_id, SegmentRow.epoch)
