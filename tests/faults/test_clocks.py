@@ -6,6 +6,7 @@ The shim moves the server's wall clock; edge and camera keep theirs, as on two m
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -23,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.quiet]
 CHANGES = (datetime(2027, 3, 28, 1, tzinfo=UTC), datetime(2027, 10, 31, 1, tzinfo=UTC))  # in Europe
 
 HOUR_S, DAY_S = 3600, 86_400
+JUMPS_S = ((HOUR_S, -HOUR_S), (DAY_S, -DAY_S))
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_recording_follows_a_clock_that_is_set_by_hours_and_days(tmp_path: Path,
         began = datetime.now(UTC)
         timeline(server, channel_id, began, lambda shown: recorded_s(shown, began) > 2)
 
-        for offset_s in (HOUR_S, -HOUR_S, DAY_S, -DAY_S):
+        for offset_s in chain(*sample(JUMPS_S, one_of=2)):
             shim.move_clock(offset_s)
             there = datetime.now(UTC) + timedelta(seconds=offset_s)
             follow(server, channel_id, there)
@@ -78,9 +80,12 @@ def follow(server: Server, channel_id: str, there: datetime) -> None:
 
 @pytest.mark.parametrize("change", sample(CHANGES, one_of=2))
 def test_summer_time_begins_and_ends_without_a_gap(tmp_path: Path, shim: Shim, change: datetime) -> None:
-    shim.move_clock(change.timestamp() - time.time() - 40)
+    earlier = change - timedelta(minutes=30)
+    shim.move_clock(earlier.timestamp() - time.time())
     with running_camera("garden") as address, running_server(tmp_path, environment=environment(shim)) as server:
         channel_id = add_camera(server, address)
+        timeline(server, channel_id, earlier, lambda shown: shown["newest_us"])
+        shim.move_clock(change.timestamp() - time.time() - 12)  # who had to wait for the start would miss the moment
         before, after = change - timedelta(seconds=2), change + timedelta(seconds=4)
 
         shown = timeline(server, channel_id, change, lambda shown: (shown["newest_us"] or 0) > to_us(after), 100)

@@ -14,6 +14,7 @@ import pytest
 from tests.faults.shim import CHANGES, Action, Operation, Shim, a_shim
 from tests.faults.test_sealed_backlog import add_camera, seconds_covered, timeline_path, wait_for_recording
 from tests.support.camera import running_camera
+from tests.support.sampling import sample
 from tests.support.server import Server, running_server
 from tests.support.viewer import watching
 
@@ -36,6 +37,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Shi
             yield server, shim, channel_id
 
 
+@pytest.fixture(autouse=True)
+def healed(site: tuple[Server, Shim, str]) -> Iterator[None]:
+    """A test that fails leaves a disk that works to the next one."""
+    yield
+    site[1].heal()
+
+
 def storage(server: Server) -> dict[str, Any]:
     answer: dict[str, Any] = server.client().get("/healthz").json()
     return answer
@@ -47,7 +55,7 @@ def wait_for_storage(server: Server, state: str) -> str:
 
 
 def newest_us(server: Server, channel_id: str) -> int:
-    return int(server.wait_for(timeline_path(channel_id), lambda shown: shown["newest_us"])["newest_us"])
+    return int(server.owner().get(timeline_path(channel_id)).raise_for_status().json()["newest_us"] or 0)
 
 
 async def see_live(server: Server, channel_id: str, pictures: int) -> None:
@@ -69,7 +77,7 @@ TROUBLES = {
 }
 
 
-@pytest.mark.parametrize("state", TROUBLES)
+@pytest.mark.parametrize("state", sample(list(TROUBLES), one_of=2))
 def test_live_goes_on_and_what_was_missed_is_recorded_when_the_disk_is_back(
     site: tuple[Server, Shim, str], state: str
 ) -> None:
@@ -82,7 +90,8 @@ def test_live_goes_on_and_what_was_missed_is_recorded_when_the_disk_is_back(
     says = wait_for_storage(server, state)
     stood_still_us = newest_us(server, channel_id)
     asyncio.run(see_live(server, channel_id, 50))
-    assert newest_us(server, channel_id) == stood_still_us, "nothing counts as recorded that is not on the disk"
+    # A disk that stays full for long costs the oldest recordings, here all there are: it may be less, never more.
+    assert newest_us(server, channel_id) <= stood_still_us, "nothing counts as recorded that is not on the disk"
     assert storage(server)["storage"] == state
     shim.heal()
     ended_us = time.time_ns() // 1000
