@@ -106,6 +106,16 @@ async def test_a_hundred_wishes_are_one_question(make: Callable[..., Any]) -> No
     assert asker.camera.most_connections == 1
 
 
+async def test_wishes_for_ever_other_streams_fill_no_memory(make: Callable[..., Any]) -> None:
+    asker = await make()
+    for number in range(5000):
+        asker.points.ask(RtspSource(url=f"rtsp://127.0.0.1/{number}", username=f"u{number}", password="p"))
+
+    assert len(asker.points._tasks) <= 256
+    await asker.points.close()
+    assert len(asker.points._cameras) <= 1024
+
+
 async def test_a_password_that_was_refused_is_tried_once(make: Callable[..., Any]) -> None:
     asker = await make()
 

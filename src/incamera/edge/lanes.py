@@ -115,7 +115,7 @@ class Lane:
             return False
         if self._mode is StreamMode.RECORD:
             return self._span is None or not self._span.is_recorded
-        return self._mode is StreamMode.LIVE and self._is_watched and not self._gop.chunks
+        return self._mode is StreamMode.LIVE and self._is_watched and self._span is None and not self._gop.chunks
 
     def begin_run(self, run: Run) -> None:
         """The chunks that follow belong to this run."""

@@ -39,6 +39,7 @@ MIN_INTERVAL_S: Final = 5.0
 _BETWEEN_QUESTIONS_S: Final = 0.1
 _TRY_AGAIN_S: Final = 600.0  # a camera that did not answer: perhaps it was starting
 _MOST_CAMERAS: Final = 1024
+_MOST_AT_ONCE: Final = 256  # streams that wait for their camera's turn: two of each of a recorder's inputs, twice
 _MOST_FAILURES: Final = 3  # in a row, of a camera that had been found
 
 AskSync = Callable[[object], None]
@@ -97,6 +98,8 @@ class SyncPoints:
         except InvalidRtspUrl:
             return
         if _is_this_machine(url.host) and not self._asks_this_machine:
+            return
+        if len(self._tasks) >= _MOST_AT_ONCE:
             return
         camera = self._camera(url, source)
         now_s = self._clock.monotonic()
