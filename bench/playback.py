@@ -4,8 +4,9 @@ A camera is recorded by a whole server for `--seconds`; then `month` gives it a 
 real sealed files every day. `socket_seek_*`: from sending `play` to the last byte of the first sync sample, on a random
 day; `socket_target_*`: to the picture of the very moment, which may lie two seconds behind that: what a browser has to
 have before it can show it, so all that the server costs of a jump. `scrub_*`: one key picture. `browser_seek_*`: from a
-key that jumps ten seconds to the picture from there that Chromium hands to the screen; `scrub_pictures_per_s`: what the
-screen shows while a finger moves over ten minutes of the timeline without a pause.
+key that jumps ten seconds to the picture from there that Chromium hands to the screen; `browser_seek_asked_*`: those of
+them for which the server was asked, because the picture was not here yet. `scrub_pictures_per_s`: what the screen shows
+while a finger moves over ten minutes of the timeline without a pause.
 Nothing to compare with runs here without a browser of its own: the goals are 300 ms and 15 pictures a second.
 
     ./dev bench playback [--seconds 25] [--jumps 50] [--scrub-seconds 8]
@@ -178,20 +179,27 @@ def _measure_browser(report: Report, server: Server, channel_id: str, given: dic
         report.add("scrub_pictures_per_s", _drag(page, given["scrub_seconds"]), "1/s")
         page.reload()
         page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
-        _add(report, "browser_seek", _seeks(page, given["jumps"]))
+        times = _seeks(page, given["jumps"])
+        _add(report, "browser_seek", [took_ms for took_ms, _ in times])
+        asked = [took_ms for took_ms, was_asked in times if was_asked]
+        if asked:
+            _add(report, "browser_seek_asked", asked)
 
 
-def _seeks(page: Page, jumps: int) -> list[float]:
-    """Milliseconds from the key to the picture: ten seconds on each time, through ten minutes without a break."""
+def _seeks(page: Page, jumps: int) -> list[tuple[float, bool]]:
+    """Milliseconds from the key to the picture, and whether the server was asked for it: ten seconds on each time."""
+    sent: list[str | bytes] = []
+    page.on("websocket", lambda line: line.on("framesent", sent.append))
     page.locator(".gaps button", has_text="Camera lost").first.click()
     page.wait_for_timeout(2000)
     times = []
     for number in range(jumps + 1):
+        sent.clear()
         try:
             took_ms = page.evaluate(_PRESS, "ArrowRight")
         except PlaywrightError as error:
             raise BenchError(f"jump {number} in the browser: {str(error)[:80]}") from None
-        times.append(float(took_ms))
+        times.append((float(took_ms), any('"play"' in str(message) for message in sent)))
         page.wait_for_timeout(random.randrange(200, 500))
     return times[1:]
 

@@ -6,13 +6,14 @@ Starts the demo in a temporary folder, so the pictures show the product as someb
 """
 
 import argparse
+import itertools
 import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,15 @@ class Demo:
 
 
 @dataclass(frozen=True)
+class Look:
+    """On what, and in which language."""
+
+    width: int
+    theme: str
+    language: str
+
+
+@dataclass(frozen=True)
 class Shot:
     """One page: how to get there from the wall."""
 
@@ -66,9 +76,9 @@ def main() -> int:
         time.sleep(RECORDED_S)
         environment: dict[str, str | float | bool] = {**browser_environment(executable)}
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS, env=environment)
-        for shot in SHOTS:
-            if not wanted or shot.name in wanted:
-                photograph(browser, demo, shot, options.out)
+        shots = [shot for shot in SHOTS if not wanted or shot.name in wanted]
+        for width, theme, language in itertools.product(WIDTHS, THEMES, LANGUAGES):
+            photograph(browser, demo, shots, Look(width, theme, language), options.out)
         browser.close()
     return 0
 
@@ -93,27 +103,30 @@ def running_demo() -> Iterator[Demo]:
             process.wait(START_S)
 
 
-def photograph(browser: Browser, demo: Demo, shot: Shot, folder: Path) -> None:
-    """One page in every language, width and theme."""
-    for width, height in WIDTHS.items():
-        for theme in THEMES:
-            for language in LANGUAGES:
-                context = browser.new_context(
-                    base_url=demo.url,
-                    viewport={"width": width, "height": height},
-                    locale={"fr": "fr-FR", "en": "en-GB"}[language],
-                    color_scheme="dark" if theme == "dark" else "light",
-                )
-                page = context.new_page()
-                page.goto("/")
-                if shot.is_signed_in:
-                    _sign_in(page, demo, language)
-                shot.go(page)
-                page.mouse.move(2, 2)
-                path = folder / f"{shot.name}-{width}-{theme}-{language}.jpg"
-                page.screenshot(path=path, type="jpeg", quality=70)
-                context.close()
-        print(f"{shot.name} {width}", flush=True)
+def photograph(browser: Browser, demo: Demo, shots: Sequence[Shot], look: Look, folder: Path) -> None:
+    """Every page as one person sees it, one after the other."""
+    context = browser.new_context(
+        base_url=demo.url,
+        viewport={"width": look.width, "height": WIDTHS[look.width]},
+        locale={"fr": "fr-FR", "en": "en-GB"}[look.language],
+        color_scheme="dark" if look.theme == "dark" else "light",
+    )
+    page = context.new_page()
+    page.goto("/")
+    is_signed_in = False
+    for shot in shots:
+        if shot.is_signed_in and not is_signed_in:
+            _sign_in(page, demo, look.language)
+            is_signed_in = True
+        elif is_signed_in:
+            page.goto("/")
+            page.wait_for_selector("a.pic")
+        shot.go(page)
+        page.mouse.move(2, 2)
+        path = folder / f"{shot.name}-{look.width}-{look.theme}-{look.language}.jpg"
+        page.screenshot(path=path, type="jpeg", quality=70)
+    context.close()
+    print(look, flush=True)
 
 
 def _sign_in(page: Page, demo: Demo, language: str) -> None:
@@ -131,6 +144,7 @@ def _sign_in(page: Page, demo: Demo, language: str) -> None:
 
 
 def _stay(page: Page) -> None:
+    page.wait_for_selector("form button.primary")
     page.wait_for_timeout(300)
 
 
@@ -148,6 +162,8 @@ def _full_wall(page: Page) -> None:
     _wall(page)
     page.get_by_role("button", name=re.compile("Fill the screen|Remplir l’écran")).click()
     _wall(page)
+    page.mouse.move(2, 2)
+    page.wait_for_timeout(3500)  # the button to leave goes with the pointer
 
 
 def _camera(page: Page) -> None:
@@ -191,16 +207,16 @@ def _find(pattern: str, text: str) -> str:
     return match[1]
 
 
-SHOTS = (
+SHOTS = (  # signed out first; the full wall last, for a terminal remembers it
     Shot("sign-in", _stay, is_signed_in=False),
     Shot("wall", _wall),
-    Shot("full-wall", _full_wall),
     Shot("camera", _camera),
     Shot("past", _past),
     Shot("add", _open("/add")),
     Shot("device", _device),
     Shot("edges", _open("/edges")),
     Shot("account", _open("/me")),
+    Shot("full-wall", _full_wall),
 )
 
 if __name__ == "__main__":
