@@ -47,6 +47,7 @@ class Line:
     pieces: int = 0
     at: int = 0
     strikes: Callable[[], None] = lambda: None
+    is_dead: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _listening: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
 
@@ -60,6 +61,15 @@ class Line:
             self.pieces, self.at, self.strikes = 0, at, strikes
 
     @contextmanager
+    def dead(self) -> Iterator[None]:
+        """Every connection ends at once."""
+        self.is_dead = True
+        try:
+            yield
+        finally:
+            self.is_dead = False
+
+    @contextmanager
     def opened(self) -> Iterator[None]:
         threading.Thread(target=self._accept, daemon=True).start()
         try:
@@ -71,6 +81,9 @@ class Line:
         with suppress(OSError):
             while True:
                 near, _ = self._listening.accept()
+                if self.is_dead:
+                    near.close()
+                    continue
                 far = socket.create_connection(("127.0.0.1", self.target_port))
                 for source, target in ((near, far), (far, near)):
                     threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
@@ -216,6 +229,21 @@ def test_backup_whose_line_is_cut_once_is_made_all_the_same_or_says_why(cellar: 
         assert bool(said) is (process.returncode == 0)
         assert "Traceback" not in problem
         _holds(cellar, tmp_path, {*before, said})
+
+
+def test_backup_whose_bucket_hangs_up_says_where_it_is(cellar: Cellar, tmp_path: Path) -> None:
+    before = cellar.whole(tmp_path)
+    with cellar.line.dead():
+        process = cellar.back_up()
+        said, problem = _end(process)
+
+    assert process.returncode == 1
+    assert not said
+    assert "Traceback" not in problem
+    (sentence,) = (line for line in problem.splitlines() if not line.startswith("{"))
+    place = Path(sentence.partition(" is whole in ")[2].partition(",")[0])
+    assert _opens(place), "what could not be uploaded is kept"
+    assert cellar.whole(tmp_path) == before
 
 
 def _end(process: "subprocess.Popen[str]") -> tuple[str, str]:

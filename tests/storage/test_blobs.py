@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from incamera.storage.blobs import BlobExists, BlobNotFound, Blobs, InvalidBlobUrl
+from incamera.storage.blobs import BlobExists, BlobNotFound, Blobs, BlobsUnavailable, InvalidBlobUrl
 from tests.support.s3 import ENVIRONMENT, s3_server
 
 
@@ -50,6 +50,26 @@ async def test_missing_file_has_a_name(blobs: Blobs) -> None:
     with pytest.raises(BlobNotFound):
         await blobs.get_range("segments/none", 0, 1)
     await blobs.delete("segments/none")  # gone already is fine
+
+
+@pytest.mark.slow
+async def test_a_bucket_that_refuses_is_one_sentence(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sw0rdfish")
+    blobs = Blobs.at(s3_url)
+    with pytest.raises(BlobsUnavailable, match="refuses us; check AWS_ACCESS_KEY_ID") as refused:
+        await blobs.put("segments/c", b"first")
+    assert "sw0rdfish" not in str(refused.value)
+    with pytest.raises(BlobsUnavailable):
+        _ = [entry async for entry in blobs.names()]
+
+
+@pytest.mark.slow
+async def test_a_bucket_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BlobsUnavailable, match=r"see whether it runs, has room, and has that bucket\.$"):
+        await Blobs.at("s3://media?endpoint=http://127.0.0.1:9").get("segments/a")
 
 
 @pytest.mark.parametrize("url", ["s3://", "http://bucket", "s3://bucket?secret=x"])

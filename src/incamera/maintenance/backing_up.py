@@ -14,9 +14,11 @@ from incamera import __version__
 from incamera.config import Settings
 from incamera.kit.clock import Clock, SystemClock
 from incamera.maintenance.bucket import Bucket
+from incamera.maintenance.errors import BackupNotUploaded
 from incamera.maintenance.places import obtain_key
 from incamera.storage import backup as archive
 from incamera.storage import migrations, rows
+from incamera.storage.blobs import BlobError
 from incamera.storage.data_directory import DataDirectory, read_data_directory
 from incamera.storage.database import Database
 
@@ -44,8 +46,11 @@ async def _backup(
     folder = await make_backup(directory, database_url, key, place, SystemClock())
     if remote is None:
         return str(folder)
-    for part in (archive.ROWS, archive.KEYS, archive.MANIFEST):  # the manifest last: without it, it is no backup
-        await remote.blobs.put(f"{folder.name}/{part}", folder / part)
+    try:
+        for part in (archive.ROWS, archive.KEYS, archive.MANIFEST):  # the manifest last: without it, it is no backup
+            await remote.blobs.put(f"{folder.name}/{part}", folder / part)
+    except BlobError as error:
+        raise BackupNotUploaded(folder, str(error)) from error
     shutil.rmtree(folder)
     return f"{remote.url} ({folder.name})"
 

@@ -1,8 +1,17 @@
-"""What can go wrong in `incamera restore` before anything is written."""
+"""What can go wrong in `incamera restore` before anything is written, and in `incamera backup` after all is."""
 
 from pathlib import Path
 
 from incamera.kit.errors import IncameraError
+
+
+class BackupNotUploaded(IncameraError):
+    status = 500
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(
+            f"The backup is whole in {folder}, not in the bucket. {reason} Copy the folder there, or back up again."
+        )
 
 
 class LedgerNeeded(IncameraError):

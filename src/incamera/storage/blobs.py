@@ -4,7 +4,8 @@ blobs = Blobs.local(directory.folder("blobs"))
 blobs = Blobs.at("s3://bucket/prefix?endpoint=http://127.0.0.1:8333&region=us-east-1")
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
@@ -46,6 +47,32 @@ class InvalidBlobUrl(BlobError):
         )
 
 
+class BlobsUnavailable(BlobError):
+    """The bucket or folder does not do what it is asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The place for stored files {reason}.")
+
+
+@contextmanager
+def _in_our_words(name: str) -> Iterator[None]:
+    """Errors of the store as ours; what it says itself names addresses and goes on for pages."""
+    try:
+        yield
+    except obstore.exceptions.AlreadyExistsError:
+        raise BlobExists(name) from None
+    except FileNotFoundError:
+        raise BlobNotFound(name) from None
+    except (obstore.exceptions.PermissionDeniedError, obstore.exceptions.UnauthenticatedError):
+        raise BlobsUnavailable(
+            "refuses us; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do"
+        ) from None
+    except obstore.exceptions.BaseError as error:
+        raise BlobsUnavailable(
+            "does not do what it is asked; see whether it runs, has room, and has that bucket"
+        ) from error
+
+
 class Blobs:
     """A flat space of names like `segments/UUID`. Names carry ids only."""
 
@@ -84,39 +111,32 @@ class Blobs:
         )
 
     async def put(self, name: str, content: bytes | Path) -> None:
-        """Stores a whole file; raises BlobExists. Durable when it returns, as far as the store promises."""
-        try:
+        """Stores a whole file; raises BlobExists, BlobsUnavailable. Durable when it returns, as far as it promises."""
+        with _in_our_words(name):
             await obstore.put_async(self._store, name, content, mode="create")
-        except obstore.exceptions.AlreadyExistsError:
-            raise BlobExists(name) from None
 
     async def get(self, name: str) -> bytes:
-        """The whole file; raises BlobNotFound."""
-        try:
+        """The whole file; raises BlobNotFound, BlobsUnavailable."""
+        with _in_our_words(name):
             result = await obstore.get_async(self._store, name)
-        except FileNotFoundError:
-            raise BlobNotFound(name) from None
-        return bytes(await result.bytes_async())
+            return bytes(await result.bytes_async())
 
     async def get_range(self, name: str, start: int, end: int) -> bytes:
-        """Bytes from `start` up to `end` (not included); raises BlobNotFound."""
-        try:
+        """Bytes from `start` up to `end` (not included); raises BlobNotFound, BlobsUnavailable."""
+        with _in_our_words(name):
             return bytes(await obstore.get_range_async(self._store, name, start=start, end=end))
-        except FileNotFoundError:
-            raise BlobNotFound(name) from None
 
     async def delete(self, name: str) -> None:
-        """Removes a file; one that is gone already is fine."""
-        try:
+        """Removes a file; one that is gone already is fine. Raises BlobsUnavailable."""
+        with suppress(BlobNotFound), _in_our_words(name):
             await obstore.delete_async(self._store, name)
-        except FileNotFoundError:
-            return
 
     async def names(self, prefix: str = "") -> AsyncIterator[tuple[str, int]]:
-        """Names below a prefix with their sizes in bytes, in no order."""
-        async for page in obstore.list(self._store, prefix=prefix or None):
-            for entry in page:
-                yield entry["path"], entry["size"]
+        """Names below a prefix with their sizes in bytes, in no order. Raises BlobsUnavailable."""
+        with _in_our_words(prefix):
+            async for page in obstore.list(self._store, prefix=prefix or None):
+                for entry in page:
+                    yield entry["path"], entry["size"]
 
 
 def blobs_endpoint(url: str) -> tuple[str, int]:
