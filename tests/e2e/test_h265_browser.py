@@ -45,11 +45,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield Home(server, browser, camera)
 
 
-def add(home: Home, name: str, *, has_sub: bool) -> str:
+def add(home: Home, name: str, *, has_sub: bool = True, sub: str = "sub") -> str:
     login = {"username": "viewer", "password": PASSWORD}
     channel = {"name": name, "address": f"{home.camera}/{name}/main", **login}
     if has_sub:
-        channel["sub_address"] = f"{home.camera}/{name}/sub"
+        channel["sub_address"] = f"{home.camera}/{name}/{sub}"
     body = {
         "kind": "camera", "name": name, "time_zone": "Europe/Paris", "channels": [channel],
         "privacy_card": CARD, "mode": "record", "sound": False,

@@ -1,6 +1,7 @@
 """A camera that renews its picture a stripe at a time: browsers begin with none of its pictures (measured in Chromium).
 
-So the sub stream stands in, and without one a sentence says what to do.
+So the sub stream stands in, and without one a sentence says what to do. And the other way round: a tile whose sub
+stream is gone.
 """
 
 from base64 import b64encode
@@ -39,7 +40,7 @@ JOIN_GRADUALLY_JS = """async ({ init, chunks, codec }) => {
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     folder: Path = tmp_path_factory.mktemp("refresh-browser")
     with (
-        running_camera("garden:refresh", "porch:refresh") as camera,
+        running_camera("garden:refresh", "porch:refresh", "yard:steady") as camera,
         running_browser() as browser,
         running_server(folder) as server,
     ):
@@ -70,6 +71,19 @@ def test_a_sentence_says_so_where_nothing_can_stand_in(home: Home) -> None:
 
         expect(page.get_by_text("The camera has not sent a whole picture yet.")).to_be_visible(timeout=20_000)
         assert axe_violations(page) == []
+
+
+def test_a_tile_takes_the_main_stream_where_the_sub_stream_is_gone(home: Home) -> None:
+    add(home, "yard", sub="nothing")
+    with open_page(home.browser, home.server.url) as page:
+        video = page.get_by_role("link", name="Open yard").locator("video")
+        for _ in range(400):
+            if (shown := video.evaluate(SIZE_JS))[:2] == [1280, 720] and shown[2] > 10:
+                break
+            page.wait_for_timeout(60)
+
+        assert shown[:2] == [1280, 720]
+        assert shown[2] > 10, "it moves"
 
 
 def test_this_browser_begins_with_no_gradual_picture(home: Home) -> None:

@@ -21,6 +21,8 @@ const STAND_IN_MS = 1000;
 const INCOMPLETE_MS = 6000;
 /** "Smart codecs" send a whole picture every ten seconds; who sends none for so long sends none at all. */
 const NEVER_WHOLE_MS = 20_000;
+/** A sub stream that the camera does not have any more: its main stream is there, and this one has not begun. */
+const SUB_MISSING_MS = 8000;
 
 export interface LiveElements {
   readonly video: HTMLVideoElement;
@@ -58,6 +60,8 @@ export class LiveView {
   private lowDelay = false;
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private firstFrameTimers: ReturnType<typeof setTimeout>[] = [];
+  private subTimer: ReturnType<typeof setTimeout> | undefined;
+  private hasRun = false;
   private standIn: Subscription | null = null;
   private mainRun: Run | null = null;
 
@@ -140,6 +144,7 @@ export class LiveView {
     this.turnSoundOff();
     this.endStandIn();
     this.firstFrameCame();
+    clearTimeout(this.subTimer);
     this.picture?.close();
     this.player?.close();
     this.picture = null;
@@ -185,6 +190,7 @@ export class LiveView {
   }
 
   private subscribe(): void {
+    this.hasRun = false;
     this.picture = liveSocket.subscribe(this.channel!.id, this.stream, (event) => this.watch(event));
   }
 
@@ -202,7 +208,8 @@ export class LiveView {
         this.interrupted();
         break;
       case "state":
-        if (event.state !== "online") this.interrupted();
+        if (event.state === "online") this.expectSub();
+        else this.interrupted();
         break;
       case "stopped":
         this.stopped(event.reason);
@@ -214,7 +221,19 @@ export class LiveView {
     }
   }
 
+  private expectSub(): void {
+    if (this.stream !== "sub" || this.isSmaller || this.hasRun) return;
+    clearTimeout(this.subTimer);
+    this.subTimer = setTimeout(() => {
+      this.picture?.close();
+      this.stream = "main";
+      this.subscribe();
+    }, SUB_MISSING_MS);
+  }
+
   private startRun(run: Run): void {
+    this.hasRun = true;
+    clearTimeout(this.subTimer);
     if (!canPlay(run.codec)) {
       if (!this.tryOtherStream()) {
         this.picture?.close();
@@ -289,6 +308,7 @@ export class LiveView {
 
   private interrupted(): void {
     this.firstFrameCame();
+    clearTimeout(this.subTimer);
     this.player?.interrupt();
     if (this.status === "playing") this.status = "waiting";
   }
