@@ -140,20 +140,18 @@ async def test_what_is_overdue_is_what_all_rows_say(
         assert told.oldest == (from_us(min(it.started_us for it in mine)) if mine else None)
 
 
-async def test_an_estimate_counts_a_256th(studio: Studio) -> None:
-    place = HourRef(UUID(int=1), EpochRef(UUID(int=2), 1), FIRST_HOUR)
-    names = [UUID(int=number << 119) for number in range(512)]
+async def test_an_estimate_counts_the_first_1024th_of_all_ids(studio: Studio) -> None:
+    place, at_us = HourRef(UUID(int=1), EpochRef(UUID(int=2), 1), FIRST_HOUR), FIRST_HOUR * HOUR_US
+    names = [UUID(int=number) for number in (0, (1 << 118) - 1, 1 << 118, 1 << 119, (1 << 128) - 1)]
     async with open_session(studio.database, "B5.record") as db:
+        assert await repository.estimate(db) == 0
         for name in names:
-            at_us = FIRST_HOUR * HOUR_US
-            await repository.add(
-                db,
-                Segment(
-                    name, place, StreamKind.MAIN, name, name, SegmentState.CLOSED, at_us, at_us, 0, 1, 30, 40,
-                    GapCause.STARTED, None,
-                ),
+            segment = Segment(
+                name, place, StreamKind.MAIN, name, name, SegmentState.CLOSED, at_us, at_us, 0, 1, 30, 40,
+                GapCause.STARTED, None,
             )  # fmt: skip
-        assert await repository.estimate(db) == len(names)
+            await repository.add(db, segment)
+        assert await repository.estimate(db) == 2 * 1024
 
 
 SEEKS = {

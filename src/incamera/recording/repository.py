@@ -22,6 +22,7 @@ from incamera.recording.tables import IS_EVICTABLE, IS_OPEN, SegmentRow
 from incamera.storage.vault import EpochRef, HourRef
 
 _BATCH: Final = 200  # tuples per statement; SQLite takes 32,766 variables
+_PARTS_OF_IDS: Final = 1024  # 20,000 segments are told to a fourth, ten million to a hundredth
 # A segment that covers a moment began at most this long before it.
 REACH_US: Final = LONGEST_SEGMENT_US + 10_000_000
 
@@ -507,9 +508,9 @@ async def count(db: AsyncSession) -> int:
 
 
 async def estimate(db: AsyncSession) -> int:
-    """About how many segments there are: their ids are random, so a 256th of the ids stands for all."""
-    first = SegmentRow.id.between(UUID(int=0), UUID(int=(1 << 120) - 1))
-    return 256 * int(await db.scalar(select(func.count()).select_from(SegmentRow).where(first)) or 0)
+    """About how many segments there are: their ids are random, so the first part of all ids stands for the others."""
+    first = SegmentRow.id.between(UUID(int=0), UUID(int=(1 << 128) // _PARTS_OF_IDS - 1))
+    return _PARTS_OF_IDS * int(await db.scalar(select(func.count()).select_from(SegmentRow).where(first)) or 0)
 
 
 def _hour(channel_id: UUID, hour: int, device_id: UUID, epoch: int) -> HourRef:
