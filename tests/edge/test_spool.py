@@ -1,5 +1,6 @@
 """Spool files on a real disk, and the rules of spans that fill them."""
 
+import asyncio
 import errno
 import os
 import threading
@@ -9,11 +10,13 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from incamera.edge.courier import Courier, SpoolLimits
 from incamera.edge.desired_store import DesiredStore
 from incamera.edge.errors import DataDirectoryUnusable, EdgeAlreadyRunning
 from incamera.edge.identity import IdentityStore, hold_data_directory
 from incamera.edge.parcels import OutChunk, Span
 from incamera.edge.spool import SpoolDirectory, SpoolKey
+from incamera.kit.clock import SystemClock
 from incamera.kit.ids import new_id
 from incamera.protocol import spool
 from incamera.protocol.frames import MediaFrame
@@ -214,6 +217,38 @@ def test_a_long_span_goes_to_the_disk_in_pieces(tmp_path: Path, monkeypatch: pyt
     assert span.memory_bytes == 0
     assert span.file is not None
     assert span.file.record_count == 1 + 20 + 1
+
+
+@pytest.mark.parametrize("is_stalled", [False, True])
+async def test_an_edge_on_a_dead_disk_ends_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stalled: bool
+) -> None:
+    monkeypatch.setattr("incamera.edge.courier._HOUSEKEEPING_S", 0.01)
+    monkeypatch.setattr("incamera.edge.courier._STALLED_S", 0.1)
+    is_back, asked = threading.Event(), threading.Event()
+
+    def refuse_to_sync(_descriptor: int) -> None:
+        asked.set()
+        if is_stalled:
+            is_back.wait(10)
+        raise OSError(errno.EIO, "told to")
+
+    monkeypatch.setattr("incamera.edge.spool.os.fdatasync", refuse_to_sync)
+    courier = Courier(tmp_path / "spool", SystemClock(), SpoolLimits(memory_bytes=10))
+    await courier.open()
+    courier.prepare_key(SERVER.public_key().public_bytes_raw())
+    housekeeping = asyncio.create_task(courier.run())
+    span = courier.open_span(a_span().opened, is_recorded=True)
+    courier.append(span, OutChunk(0, 0, True, 0, b"picture" * 10, 0.0))
+    await asyncio.to_thread(asked.wait, 10)
+
+    async with asyncio.timeout(5):
+        await courier.close(patience_s=0.1)
+    await asyncio.sleep(0.1)
+
+    assert not housekeeping.done(), "who stops it last"
+    housekeeping.cancel()
+    is_back.set()
 
 
 def test_what_is_not_ours_or_empty_goes(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ class Courier:
         self._round_bytes = _LEAST_ROUND_BYTES
         self._round_at_s: float | None = None  # when the last round was written, while it has not all left
         self._spilling = asyncio.Lock()
+        self._is_closing = False  # what is left is on its way to the disk, for the last time
         self._made_room_at_s: float | None = None  # on a full disk; None once something fitted
         self._is_memory_full = asyncio.Event()
         self._last_status = (0.0, -1)
@@ -116,9 +117,10 @@ class Courier:
                     async with asyncio.timeout(_HOUSEKEEPING_S):
                         await self._is_memory_full.wait()
                 self._is_memory_full.clear()
-                if spilling is None or spilling.done():  # a disk that stalls holds up nothing else
-                    if spilling is not None:
-                        spilling.result()
+                if spilling is not None and spilling.done():
+                    spilling.result()
+                    spilling = None
+                if spilling is None and not self._is_closing:  # a task: a disk that stalls holds up nothing else
                     spilling = asyncio.create_task(self._spill(self._due_to_spill))
                 self._send_forgotten_again()
                 self._tell_status()
@@ -133,6 +135,7 @@ class Courier:
         while self._link is not None and self._memory_bytes and self._clock.monotonic() < deadline_s:
             await self._clock.sleep(0.05)
         self.detach(GapCause.EDGE_STOPPED)
+        self._is_closing = True
         try:
             await self._spill(
                 lambda span: span.oldest_in_memory_s is not None or span.has_close_to_spill, patience_s=_STALLED_S
