@@ -234,13 +234,13 @@ async def test_an_edge_on_a_dead_disk_ends_in_order(
         raise OSError(errno.EIO, "told to")
 
     monkeypatch.setattr("incamera.edge.spool.os.fdatasync", refuse_to_sync)
-    courier = Courier(tmp_path / "spool", SystemClock(), SpoolLimits(memory_bytes=10))
+    courier = Courier(tmp_path / "spool", SystemClock(), SpoolLimits(memory_bytes=50))
     await courier.open()
     courier.prepare_key(SERVER.public_key().public_bytes_raw())
     housekeeping = asyncio.create_task(courier.run())
     span = courier.open_span(a_span().opened, is_recorded=True)
     courier.append(span, OutChunk(0, 0, True, 0, b"picture" * 10, 0.0))
-    await asyncio.to_thread(asked.wait, 10)
+    assert await asyncio.to_thread(asked.wait, 10)
 
     async with asyncio.timeout(5):
         await courier.close(patience_s=0.1)
