@@ -48,8 +48,9 @@ class ChildProcess:
         return self._stdin.transport.get_write_buffer_size()
 
     def send(self, body: bytes) -> None:
-        """Never waits; look at `waiting_bytes` before sending more."""
-        self._stdin.write(len(body).to_bytes(LENGTH_BYTES, "big") + body)
+        """Never waits; look at `waiting_bytes` before sending more. That a child is gone is told by `receive` alone."""
+        if not self._stdin.transport.is_closing():  # uvloop raises where asyncio forgets
+            self._stdin.write(len(body).to_bytes(LENGTH_BYTES, "big") + body)
 
     async def receive(self) -> bytes:
         """The next answer; EOFError when the child is gone or says something of absurd length."""

@@ -99,6 +99,20 @@ async def test_it_ends_with_its_edge(tmp_path: Path) -> None:
         await child.kill()
 
 
+async def test_what_is_sent_to_a_dead_child_is_forgotten_and_its_end_is_heard(child: ChildProcess) -> None:
+    """The edge sends from the read of a camera, which must not be taken down with the child."""
+    child._process.kill()
+    await child._process.wait()
+    while not child._stdin.transport.is_closing():
+        child.send(b"x" * 100_000)
+        await asyncio.sleep(0.01)
+
+    child.send(b"x")
+    assert child.waiting_bytes >= 0
+    with pytest.raises(EOFError):
+        await child.receive()
+
+
 async def test_nonsense_ends_it_without_a_word(child: ChildProcess) -> None:
     child.send(b"\xc1\xc1")
     with pytest.raises(EOFError):
