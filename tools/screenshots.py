@@ -179,6 +179,7 @@ def _past(page: Page) -> None:
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(3000)
+    page.wait_for_selector("figure .spin", state="detached")
 
 
 def _open(path: str) -> Callable[[Page], None]:

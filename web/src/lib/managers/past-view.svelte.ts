@@ -227,7 +227,7 @@ export class PastView {
         this.gaps.push({ fromMs: event.fromUs / 1000, toMs: event.toUs / 1000, cause: event.cause });
         break;
       case "end":
-        this.player?.flush();
+        this.player?.flush(true);
         this.hasEnded = true;
         if (this.status === "loading" && !this.player?.hasPicture) this.options.onEnd(); // nothing recorded from there on
         break;

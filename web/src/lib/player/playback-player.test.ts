@@ -160,3 +160,30 @@ test("the init segment goes in with the first chunk of its run", async () => {
 
   expect(appended).toBe(1);
 });
+
+test("a jump to just before a gap goes on behind it, once that is here", async () => {
+  player.expect(first.wallStartUs + 2_300_000); // the run has pictures for two seconds
+  push(first, 0, 50);
+  await vi.advanceTimersByTimeAsync(1);
+  ranges = [[40, 42]];
+  await vi.advanceTimersByTimeAsync(300);
+  expect(video.currentTime).toBeCloseTo(42.3, 1);
+
+  push(aRun({ id: "run-3", wallStartUs: first.wallStartUs + 20e6 }), 0, 50);
+  await vi.advanceTimersByTimeAsync(300);
+  expect(video.currentTime).toBeCloseTo(42.3, 1);
+  ranges = [[40, 42], [60, 62]];
+  await vi.advanceTimersByTimeAsync(300);
+  expect(video.currentTime).toBeCloseTo(60, 1);
+});
+
+test("a jump to just after the last picture of all stays on it", async () => {
+  player.expect(first.wallStartUs + 4_000_000);
+  push(first, 0, 50);
+  await vi.advanceTimersByTimeAsync(1);
+  player.flush(true);
+  ranges = [[40, 42.9]];
+  await vi.advanceTimersByTimeAsync(300);
+
+  expect(video.currentTime).toBeCloseTo(41.96, 1);
+});

@@ -47,6 +47,7 @@ export class PlaybackPlayer {
   private sound: SoundPlayer | null = null;
   private seekToUs: number | null = null;
   private isSparse = false;
+  private isComplete = false;
   private isPaused = false;
   private speedNow = 1;
   private steps = 0;
@@ -74,6 +75,7 @@ export class PlaybackPlayer {
   expect(atUs: number, isSparse = false): void {
     this.seekToUs = atUs;
     this.isSparse = isSparse;
+    this.isComplete = false;
     this.arrivedAtMs = null;
     this.run = this.appending = null;
     this.waiting = null;
@@ -111,8 +113,9 @@ export class PlaybackPlayer {
     if (this.seekToUs !== null) this.arrive(mediaS, frame.wallUs, this.seekToUs);
   }
 
-  /** No further chunk follows the last one: it goes in as it is. */
-  flush(): void {
+  /** No further chunk follows the last one: it goes in as it is. `isComplete`: nor will any later one. */
+  flush(isComplete = false): void {
+    this.isComplete = isComplete;
     if (this.appending) this.appendWaiting(LAST_CLAIM_S * this.appending.timescale);
   }
 
@@ -225,10 +228,10 @@ export class PlaybackPlayer {
     this.video.addEventListener("seeked", () => this.shown(), { once: true });
   }
 
-  private isBuffered(mediaS: number): boolean {
+  private isBuffered(mediaS: number, marginS = 0.2): boolean {
     const buffered = this.track?.buffered;
     for (let i = 0; i < (buffered?.length ?? 0); i += 1) {
-      if (buffered!.start(i) <= mediaS && mediaS < buffered!.end(i) - 0.2) return true;
+      if (buffered!.start(i) <= mediaS && mediaS < buffered!.end(i) - marginS) return true;
     }
     return false;
   }
@@ -240,6 +243,7 @@ export class PlaybackPlayer {
 
   private step(): void {
     this.steps += 1;
+    if (this.arrivedAtMs !== null) this.leaveHole();
     if (this.arrivedAtMs !== null && !document.hidden && performance.now() - this.arrivedAtMs > SHOWN_WITHIN_MS) {
       this.arrivedAtMs = null;
       this.options.onUnreadable();
@@ -250,6 +254,17 @@ export class PlaybackPlayer {
     const wallUs = this.wallUs;
     if (wallUs !== null && this.steps % 3 === 0) this.options.onPosition(wallUs);
     if (!this.isPaused) this.skipHole();
+  }
+
+  /**
+   * A jump to where nothing is: between the last picture before a gap and the first behind it, or just after the last one of
+   * all. What is here comes in order, so where the next picture is buffered and the position is not, it never will be.
+   */
+  private leaveHole(): void {
+    const positionS = this.video.currentTime;
+    const toS = this.wall.neighbour(positionS, 1) ?? (this.isComplete ? this.wall.neighbour(positionS, 0) : null);
+    if (toS === null || this.isBuffered(positionS, 0) || !this.isBuffered(toS, 0)) return;
+    this.video.currentTime = toS + 0.0005;
   }
 
   /** A position outside every buffered range, with media further on: nothing was recorded here. */

@@ -74,8 +74,8 @@ export class WallMap {
     return before.mediaS + (wallUs - before.wallUs) / 1e6;
   }
 
-  /** Media time of the picture before (-1) or after (+1) the one shown, or null at the end of what is known. */
-  neighbour(mediaS: number, step: -1 | 1): number | null {
+  /** Media time of the picture before (-1) or after (+1) the one shown (0), or null at the end of what is known. */
+  neighbour(mediaS: number, step: -1 | 0 | 1): number | null {
     return this.entries[this.indexAt(mediaS) + step]?.mediaS ?? null;
   }
 
