@@ -246,7 +246,7 @@ def test_a_recording_goes_on_at_its_place_when_the_line_was_gone_without_a_word(
             page.evaluate("dispatchEvent(new Event('online'))")  # as after sleep; without, it takes eight seconds
         here = page.evaluate(end)
         call(line.speak_again)
-        _until(page, lambda: page.evaluate(end) > here + 2, "the new line brings more")
+        _until(page, lambda: page.evaluate(end) > here + 0.5, "the new line brings more")
         later = _until(page, lambda: _shown(page), "there is a picture")
         assert at_first <= later <= at_first + (time.monotonic() - began) * 25 + 25, "at its own pace, nothing left out"
         expect(page.get_by_text("The picture comes back by itself")).to_have_count(0)
