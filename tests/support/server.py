@@ -118,7 +118,9 @@ class Server:
     def client(self) -> httpx2.Client:
         """Nobody yet: keeps cookies, like a browser on localhost also Secure ones."""
         jar = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "wss", "http")))
-        client = httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0, verify=self.trust() or True)
+        # The server closes what was idle for five seconds: a request that is just then on its way gets no answer.
+        limits = httpx2.Limits(keepalive_expiry=2.0)
+        client = httpx2.Client(base_url=self.url, cookies=jar, timeout=30.0, verify=self.trust() or True, limits=limits)
         self._clients.append(client)
         return client
 
