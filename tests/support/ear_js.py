@@ -42,8 +42,11 @@ async ({ seconds, fps }) => {
   const element = getComputedStyle(canvas).opacity === "1" ? canvas : video;
   const until = performance.now() + seconds * 1000;
   const shown = [];  // [performance milliseconds, picture number]
+  // A picture holds the lowest 24 bits of its number only. Every week they begin anew, in the middle of a second.
+  const whole = (number) => number + Math.round(((Date.now() / 1000) * fps - number) / 2 ** 24) * 2 ** 24;
   const note = (atMs) => {
-    const number = readCounter(element);
+    const read = readCounter(element);
+    const number = read === null ? null : whole(read);
     if (number !== null && number !== shown.at(-1)?.[1]) shown.push([atMs, number]);
   };
   const watchVideo = () => video.requestVideoFrameCallback((_, picture) => {
