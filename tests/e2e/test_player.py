@@ -19,11 +19,13 @@ from tests.support.bad_line import bad_line
 from tests.support.browser import axe_violations, open_page, overflow_px, running_browser
 from tests.support.camera import PASSWORD, running_camera
 from tests.support.counter_js import READ_COUNTER_JS
+from tests.support.sampling import sample
 from tests.support.server import Server, running_server
 
 pytestmark = pytest.mark.slow
 
 NAMES = ("garden", "porch")
+MODES = ("smooth", "low_delay")
 CARD = {
     "purpose": "To see who comes",
     "placement": "outdoor",
@@ -79,7 +81,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield home
 
 
-@pytest.mark.parametrize("mode", ["smooth", "low_delay"])
+@pytest.mark.parametrize("mode", sample(MODES, one_of=2))
 def test_picture_is_enlarged_and_moved_by_keys_and_says_so(home: Home, mode: str) -> None:
     with _camera(home, mode) as page:
         for _ in range(3):
@@ -121,7 +123,7 @@ def test_two_taps_enlarge_what_is_under_the_finger(home: Home) -> None:
         assert page.evaluate("document.fullscreenElement") is None
 
 
-@pytest.mark.parametrize("mode", ["smooth", "low_delay"])
+@pytest.mark.parametrize("mode", sample(MODES, one_of=2))
 def test_saved_picture_is_the_one_that_was_shown(home: Home, mode: str) -> None:
     with _camera(home, mode) as page:
         page.keyboard.press("k")
@@ -137,7 +139,7 @@ def test_saved_picture_is_the_one_that_was_shown(home: Home, mode: str) -> None:
         assert re.fullmatch(r"garden_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.jpg", saved.value.suggested_filename)
 
 
-@pytest.mark.parametrize("mode", ["smooth", "low_delay"])
+@pytest.mark.parametrize("mode", sample(MODES, one_of=2))
 def test_picture_floats_over_other_windows_and_goes_on_when_the_page_is_hidden(home: Home, mode: str) -> None:
     with _camera(home, mode) as page:
         page.get_by_role("button", name="Float over other windows").click()

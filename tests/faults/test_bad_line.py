@@ -16,7 +16,7 @@ from incamera.streams.connection import SILENCE_LIMIT_S
 from tests.faults.distant_house import DistantHouse, a_distant_house, whole_only
 from tests.support.camera import read_counters
 from tests.support.replay import assert_gapless
-from tests.support.sampling import TAKES_ALL
+from tests.support.sampling import TAKES_ALL, takes_turns
 from tests.support.viewer import Viewer, watching
 
 pytestmark = [pytest.mark.slow, pytest.mark.quiet]
@@ -69,6 +69,7 @@ async def test_on_a_long_way_a_viewer_sees_every_picture(house: DistantHouse) ->
     assert_gapless(_numbers(viewer, handles["main"]))
 
 
+@takes_turns(0, one_of=3)
 async def test_a_black_hole_is_noticed_and_filled_afterwards(house: DistantHouse) -> None:
     connected, lost, began = (
         len(house.edge.said("edge.connected")),
@@ -87,6 +88,7 @@ async def test_a_black_hole_is_noticed_and_filled_afterwards(house: DistantHouse
     assert await house.whole_recording_since(began)
 
 
+@takes_turns(1, one_of=3)
 async def test_on_a_line_slower_than_the_stream_live_skips_and_the_recording_is_completed_later(
     house: DistantHouse,
 ) -> None:
@@ -107,6 +109,7 @@ async def test_on_a_line_slower_than_the_stream_live_skips_and_the_recording_is_
     assert await house.whole_recording_since(began)
 
 
+@takes_turns(2, one_of=3)
 async def test_a_viewer_who_cannot_follow_skips_and_disturbs_nobody(house: DistantHouse) -> None:
     line, down, seconds = house.viewer_line(), house.places.line.down, 40 if TAKES_ALL else 25
     down.bytes_per_s, down.rate_port = 500_000 / 8, line.getsockname()[1]

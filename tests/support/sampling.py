@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final, TypeVar
 
+import pytest
+
 TAKES_ALL: Final = bool(os.environ.get("INCAMERA_EVERYTHING"))
 _DAY: Final = date.today().toordinal()  # noqa: DTZ011  # any number that changes by the day
 
@@ -14,6 +16,14 @@ Thing = TypeVar("Thing")
 def turn(one_of: int) -> tuple[int, int]:
     """(first, stride) of those whose turn it is today; on other days it is that of others."""
     return (0, 1) if TAKES_ALL else (_DAY % one_of, one_of)
+
+
+def takes_turns(place: int, one_of: int) -> pytest.MarkDecorator:
+    """Marks one of some long tests, by its place among them: each day it is another's turn."""
+    first, stride = turn(one_of)
+    return pytest.mark.skipif(
+        place % stride != first, reason="its turn is on another day, or with INCAMERA_EVERYTHING=1"
+    )
 
 
 def sample(things: Sequence[Thing], *, one_of: int) -> Sequence[Thing]:
