@@ -1,6 +1,5 @@
 """Fixtures for every test. A `database` runs twice: on SQLite, and on a real PostgreSQL."""
 
-import functools
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,24 +29,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """A process that ran some of the tests has ended: what it found counts for the run."""
     network.foreign += getattr(node, "workeroutput", {}).get("foreign", [])
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Side by side by modules, but all browsers in one process: each of them takes a core and more."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class OneBrowser(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            module = super()._split_scope(nodeid)
-            return "browser" if _uses_browser(config.rootpath / module) else module
-
-    return OneBrowser(config, log) if config.getvalue("dist") == "loadfile" else None
-
-
-@functools.cache
-def _uses_browser(module: Path) -> bool:
-    return "running_browser" in module.read_text()
 
 
 pytest_plugins = ("tests.support.statement_plugin",)  # every test: statements stay within their activities

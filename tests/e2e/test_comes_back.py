@@ -17,7 +17,7 @@ from tests.support.bad_line import bad_line
 from tests.support.browser import open_page, running_browser
 from tests.support.camera import PASSWORD, running_camera
 from tests.support.counter_js import READ_COUNTER_JS
-from tests.support.sampling import sample
+from tests.support.sampling import sample, takes_turns
 from tests.support.server import Server, running_server
 
 pytestmark = pytest.mark.slow
@@ -105,6 +105,7 @@ def _watch(page: Page, home: Home, how: str) -> None:
     _expect_new_pictures(page)
 
 
+@takes_turns(0, one_of=2)
 def test_after_the_server_was_killed(home: Home, page: Page) -> None:
     home.server.kill()
     page.wait_for_timeout(3000)
@@ -113,6 +114,7 @@ def test_after_the_server_was_killed(home: Home, page: Page) -> None:
     expect(page.get_by_text("The server does not answer.")).to_have_count(0, timeout=20_000)
 
 
+@takes_turns(1, one_of=2)
 def test_after_the_edge_was_killed(home: Home, page: Page) -> None:
     note = json.loads((home.server.data / "edge" / "local-edge.json").read_text())
     os.kill(note["pid"], signal.SIGKILL)
@@ -120,6 +122,7 @@ def test_after_the_edge_was_killed(home: Home, page: Page) -> None:
     _expect_new_pictures(page)
 
 
+@takes_turns(2, one_of=2)
 def test_after_the_camera_was_away(home: Home, page: Page) -> None:
     home.switch_camera_off()
     try:
@@ -129,6 +132,7 @@ def test_after_the_camera_was_away(home: Home, page: Page) -> None:
     _expect_new_pictures(page)
 
 
+@takes_turns(3, one_of=2)
 def test_after_the_page_was_frozen(page: Page) -> None:
     session = page.context.new_cdp_session(page)
     session.send("Page.setWebLifecycleState", {"state": "frozen"})
@@ -137,6 +141,7 @@ def test_after_the_page_was_frozen(page: Page) -> None:
     _expect_new_pictures(page)
 
 
+@takes_turns(4, one_of=2)
 def test_a_page_that_nobody_sees_is_sent_nothing_and_goes_on_at_the_present(home: Home, page: Page) -> None:
     page.evaluate(SHOW_OR_HIDE_JS, True)
     path = f"/api/v1/devices/{_device(home)['id']}"
@@ -145,12 +150,14 @@ def test_a_page_that_nobody_sees_is_sent_nothing_and_goes_on_at_the_present(home
     _expect_new_pictures(page)
 
 
+@takes_turns(5, one_of=2)
 def test_after_a_picture_that_cannot_be_decoded(page: Page) -> None:
     page.evaluate(SPOIL_ONE_PICTURE_JS)
     page.wait_for_timeout(500)
     _expect_new_pictures(page)
 
 
+@takes_turns(6, one_of=2)
 def test_after_the_browser_was_off_line(page: Page) -> None:
     page.context.set_offline(True)
     page.wait_for_timeout(5000)

@@ -17,7 +17,7 @@ from incamera.kit.clock import EARLIEST, from_us, to_us
 from tests.faults.shim import Shim, a_shim
 from tests.faults.test_sealed_backlog import add_camera, seconds_covered
 from tests.support.camera import running_camera
-from tests.support.sampling import sample
+from tests.support.sampling import sample, takes_turns
 from tests.support.server import Server, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.quiet]
@@ -51,6 +51,7 @@ def recorded_s(shown: dict[str, Any], since: datetime) -> float:
     return seconds_covered(shown, to_us(since), to_us(since + timedelta(minutes=10)))
 
 
+@takes_turns(0, one_of=3)
 def test_recording_follows_a_clock_that_is_set_by_hours_and_days(tmp_path: Path, shim: Shim) -> None:
     with running_camera("garden") as address, running_server(tmp_path, environment=environment(shim)) as server:
         channel_id = add_camera(server, address)
@@ -78,6 +79,7 @@ def follow(server: Server, channel_id: str, there: datetime) -> None:
         assert run["to_us"] <= to_us(there) + 120_000_000
 
 
+@takes_turns(1, one_of=3)
 @pytest.mark.parametrize("change", sample(CHANGES, one_of=2))
 def test_summer_time_begins_and_ends_without_a_gap(tmp_path: Path, shim: Shim, change: datetime) -> None:
     earlier = change - timedelta(minutes=30)
@@ -93,6 +95,7 @@ def test_summer_time_begins_and_ends_without_a_gap(tmp_path: Path, shim: Shim, c
         assert seconds_covered(shown, to_us(before), to_us(after)) > 5.5
 
 
+@takes_turns(2, one_of=3)
 def test_a_board_without_a_battery_records_and_finds_the_time(tmp_path: Path, shim: Shim) -> None:
     (tmp_path / "data" / "media").mkdir()  # from an earlier life, a moment ago
     shim.move_clock(-time.time() + 100)  # 1970

@@ -27,7 +27,7 @@ from tests.support.sampling import TAKES_ALL
 from tests.support.server import Server, running_server
 from tests.support.viewer import get_tickets, watching
 
-pytestmark = [pytest.mark.slow, pytest.mark.quiet, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.quiet]
 
 PROGRAM = Path(__file__).resolve().parents[2] / "bench" / "viewers.c"
 MANY = 1000 if TAKES_ALL else 300

@@ -25,7 +25,7 @@ from tests.support.sampling import TAKES_ALL
 from tests.support.server import Server, running_server
 from tests.support.viewer import watching
 
-pytestmark = [pytest.mark.slow, pytest.mark.quiet, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.quiet]
 
 EDGES = 500 if TAKES_ALL else 150
 _MIB = 2**20
