@@ -85,27 +85,11 @@ def _device_path(text: str) -> Path:
     return path
 
 
-class FileCamera:
-    """A file played again and again, continuous in time. See `Source`."""
+class _EncodedCamera:
+    """What plays in a child of the edge, once `open` of a kind of source has begun it."""
 
-    def __init__(self, source: FileSource, want_audio: bool, clock: Clock, inputs: LocalInputs) -> None:
-        self._source = source
-        self._want_audio = want_audio
-        self._clock = clock
-        self._inputs = inputs
+    def __init__(self) -> None:
         self._stream: EncodedStream | None = None
-
-    async def open(self) -> tuple[TrackInfo, ...]:
-        """See `Source.open`."""
-        folder = self._inputs.files
-        if folder is None:
-            raise SourceFault(CameraFault.NOT_PERMITTED, "this edge was given no folder of files")
-        descriptor = await asyncio.to_thread(open_beneath, folder, self._source.name)
-        try:
-            self._stream = EncodedStream(await start_encoder((descriptor,)), self._clock)
-        finally:
-            os.close(descriptor)
-        return await self._stream.open(PlayFile(descriptor, self._want_audio))
 
     async def play(self, on_unit: UnitSink) -> None:
         """See `Source.play`."""
@@ -122,14 +106,37 @@ class FileCamera:
             await stream.close()
 
 
-class DeviceCamera:
+class FileCamera(_EncodedCamera):
+    """A file played again and again, continuous in time. See `Source`."""
+
+    def __init__(self, source: FileSource, want_audio: bool, clock: Clock, inputs: LocalInputs) -> None:
+        super().__init__()
+        self._source = source
+        self._want_audio = want_audio
+        self._clock = clock
+        self._inputs = inputs
+
+    async def open(self) -> tuple[TrackInfo, ...]:
+        """See `Source.open`."""
+        folder = self._inputs.files
+        if folder is None:
+            raise SourceFault(CameraFault.NOT_PERMITTED, "this edge was given no folder of files")
+        descriptor = await asyncio.to_thread(open_beneath, folder, self._source.name)
+        try:
+            self._stream = EncodedStream(await start_encoder((descriptor,)), self._clock)
+        finally:
+            os.close(descriptor)
+        return await self._stream.open(PlayFile(descriptor, self._want_audio))
+
+
+class DeviceCamera(_EncodedCamera):
     """A USB or built-in camera. See `Source`. It has no sound: what a machine hears belongs to no camera."""
 
     def __init__(self, source: DeviceSource, clock: Clock, inputs: LocalInputs) -> None:
+        super().__init__()
         self._source = source
         self._clock = clock
         self._inputs = inputs
-        self._stream: EncodedStream | None = None
 
     async def open(self) -> tuple[TrackInfo, ...]:
         """See `Source.open`."""
@@ -140,20 +147,6 @@ class DeviceCamera:
         rate = _within(self._source.rate, _MOST_RATE)
         self._stream = EncodedStream(await start_encoder(nursery=self._inputs.nursery), self._clock)
         return await self._stream.open(CaptureDevice(found.input_format, found.device, width, height, rate))
-
-    async def play(self, on_unit: UnitSink) -> None:
-        """See `Source.play`."""
-        await _opened(self._stream).deliver(on_unit)
-
-    def clock_point(self, track: int) -> ClockPoint | None:
-        """See `Source.clock_point`: there is one track only."""
-        return None if self._stream is None else self._stream.clock_point(track)
-
-    async def close(self) -> None:
-        """See `Source.close`."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            await stream.close()
 
 
 def open_beneath(folder: Path, name: str) -> int:
