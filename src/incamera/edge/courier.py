@@ -170,7 +170,7 @@ class Courier:
             self._announce(self._link, span)
         return span
 
-    def append(self, span: Span, chunk: OutChunk) -> None:
+    def append(self, span: Span, chunk: OutChunk, *, is_watched: bool = True) -> None:
         """Adds the next chunk of a span, and sends it if the span is live. Hot: 25 times a second and camera."""
         sequence = span.append(chunk)
         if span.is_recorded:
@@ -184,7 +184,7 @@ class Courier:
         if not self.can_send_live:
             self._fall_behind(span)
         elif span.state is ParcelState.STARTED:
-            if span.cursor != sequence or not self._send_frame(span, sequence):
+            if span.cursor != sequence or not self._send_frame(span, sequence, may_wait=not is_watched):
                 self._fall_behind(span)
         elif not span.is_recorded and span.memory_bytes > _MOST_WAITING_BYTES * 2:
             self._forget(span)
@@ -301,13 +301,13 @@ class Courier:
         parcel.state, parcel.progress_at_s = ParcelState.OPENING, self._clock.monotonic()
         link.send_text(render_message(parcel.open_message()))
 
-    def _send_frame(self, parcel: Parcel, number: int) -> int:
+    def _send_frame(self, parcel: Parcel, number: int, *, may_wait: bool = False) -> int:
         """Bytes sent, 0 if the frame must first be read from the disk."""
         link, frame = self._link, parcel.frame(number)
         if frame is None or link is None:
             return 0
         header, payload = frame
-        link.send_media(header, payload)
+        link.send_media(header, payload, may_wait=may_wait)
         parcel.cursor = number + 1
         size = len(header) + len(payload)
         if parcel.is_backlog:

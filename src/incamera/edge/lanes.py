@@ -156,7 +156,7 @@ class Lane:
             span = self._open(chunk.decode_time, is_recorded=True)
             if span is None:
                 return
-        self._courier.append(span, chunk)
+        self._courier.append(span, chunk, is_watched=self._is_watched)
 
     def _is_time_for_another(self, span: Span) -> bool:
         if not span.is_backlog:

@@ -1,7 +1,8 @@
 """One WebSocket connection from the edge to its server, without knowing what is said over it.
 
 `open_link` dials, checks the certificate before a byte is sent, and waits for the 101 (servers drop what comes early).
-Media goes out by `send_media`: one write per chunk, no task switch. `is_idle` and `stalled_s` tell how the line copes.
+Media goes out by `send_media`: what one turn of the event loop brings leaves in one write, and what nobody waits for
+waits a moment for more. `is_idle` and `stalled_s` tell how the line copes.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ _HIGH_WATER_BYTES: Final = 128 * 1024
 _LOW_WATER_BYTES: Final = 16 * 1024
 _NOT_SENT_LOW_WATER_BYTES: Final = 32 * 1024  # else the kernel hides megabytes, that is seconds, of media
 _NOTHING_UNDER_WAY_BYTES: Final = 16 * 1024
+_GATHERED_BYTES: Final = 256 * 1024  # written at once at the latest; each write wakes the server
+_GATHERED_S: Final = 0.1  # how long media that nobody watches may wait for more
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 
 
@@ -70,6 +73,10 @@ class Link(asyncio.Protocol):
         self._early: list[Text] = []
         self._count_unsent: Callable[[], int] = lambda: 0
         self._full_since_s: float | None = None
+        self._gathered: list[bytes] = []  # frames and payloads to be written together
+        self._gathered_bytes = 0
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._is_flush_due = False  # at the end of this turn of the event loop
         self._close: Close | None = None
         self.server_key_sha256 = b""  # empty without TLS
         self.last_received_s = monotonic()
@@ -132,14 +139,21 @@ class Link(asyncio.Protocol):
 
     def send_text(self, text: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(websocket.render_text(text, is_client=True))
+            self._write(websocket.render_text(text, is_client=True))
 
-    def send_media(self, header: bytes, payload: bytes) -> None:
-        """One binary message of a small header and a payload, which is not copied."""
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            frame = websocket.render_binary_header(len(header) + len(payload), is_client=True)
-            transport.writelines((frame + header, payload))
+    def send_media(self, header: bytes, payload: bytes, *, may_wait: bool = False) -> None:
+        """One binary message of a small header and a payload, which is not copied; nobody watches it if it may wait."""
+        size = len(header) + len(payload)
+        self._gathered += (websocket.render_binary_header(size, is_client=True) + header, payload)
+        self._gathered_bytes += size
+        if self._gathered_bytes >= _GATHERED_BYTES:
+            self._flush()
+        elif not may_wait:
+            if not self._is_flush_due:
+                self._is_flush_due = True
+                asyncio.get_running_loop().call_soon(self._flush)
+        elif self._flush_timer is None:
+            self._flush_timer = asyncio.get_running_loop().call_later(_GATHERED_S, self._flush)
 
     @property
     def is_idle(self) -> bool:
@@ -161,7 +175,7 @@ class Link(asyncio.Protocol):
     def close(self, code: int = websocket.NORMAL, reason: str = "") -> None:
         """Says good-bye and hangs up once all is written."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(websocket.render_close(code, reason, is_client=True))
+            self._write(websocket.render_close(code, reason, is_client=True))
             self._transport.close()
 
     def abort(self) -> None:
@@ -170,6 +184,22 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     # --- inside ---
+
+    def _write(self, data: bytes) -> None:
+        """Behind the media that was gathered: the order is that of the calls."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        gathered, self._gathered = self._gathered, []
+        self._gathered_bytes = 0
+        if gathered and self._transport is not None and not self._transport.is_closing():
+            self._transport.writelines(gathered)
 
     def _look_at_line(self) -> None:
         """Full from more than a little waiting until next to nothing does."""
@@ -223,7 +253,7 @@ class Link(asyncio.Protocol):
                 case Binary():
                     self.close(websocket.UNSUPPORTED, "an edge takes no binary messages")
                 case Ping(payload):
-                    self._transport.write(websocket.render_pong(payload, is_client=True))
+                    self._write(websocket.render_pong(payload, is_client=True))
                 case Close():
                     self._close = event
                     self.close(event.code)

@@ -39,6 +39,7 @@ from incamera.recording.writer import SegmentFile, VolumeWriter
 from incamera.storage.vault import EpochRef, HourRef, KeyDestroyed, ScopeKey
 
 FLUSH_S: Final = 1.0
+_BEATS: Final = 4  # per FLUSH_S: what is due within one goes to the writer thread together, in one round
 EAGER_BYTES: Final = 1024 * 1024
 BATCH_BYTES: Final = 4 * 1024 * 1024
 BATCH_FRAMES: Final = 1000
@@ -246,7 +247,7 @@ class RecordingSpan:
 
     async def _nap(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_S):
+            async with asyncio.timeout(_until_flush_s(self._tools.clock.monotonic())):
                 await self._wake.wait()
         self._wake.clear()
 
@@ -431,6 +432,11 @@ class RecordingSpan:
         except Exception as error:  # noqa: BLE001 - a disk that refuses to erase must not end the span
             self._tools.complain(error)
             return False
+
+
+def _until_flush_s(now_s: float) -> float:
+    """How long to wait before the next flush: FLUSH_S, or less so that it ends with a beat that all spans share."""
+    return FLUSH_S - (now_s + FLUSH_S) % (FLUSH_S / _BEATS)
 
 
 def _cost(frame: MediaFrame) -> int:
