@@ -189,7 +189,7 @@ def _measure_browser(report: Report, server: Server, channel_id: str, given: dic
 def _seeks(page: Page, jumps: int) -> list[tuple[float, bool]]:
     """Milliseconds from the key to the picture, and whether the server was asked for it: ten seconds on each time."""
     sent: list[str | bytes] = []
-    page.on("websocket", lambda line: line.on("framesent", sent.append))
+    page.on("websocket", lambda line: line.on("framesent", lambda data: sent.append(data)))
     page.locator(".gaps button", has_text="Camera lost").first.click()
     page.wait_for_timeout(2000)
     times = []

@@ -122,6 +122,20 @@ test("pictures that arrive and are never shown: somebody is told, once", async (
   expect(await watch(40, () => false)).toEqual({ broken: 0, unreadable: 1 });
 });
 
+test("pictures that come at once on a page that has been open for long have their five seconds, too", async () => {
+  await vi.advanceTimersByTimeAsync(60_000);
+  let unreadable = 0;
+  const player = new LivePlayer(new Surface() as unknown as HTMLVideoElement, { onUnreadable: () => (unreadable += 1) });
+  await vi.advanceTimersByTimeAsync(1);
+  player.startRun(aRun());
+  player.push(at(0, true));
+
+  await vi.advanceTimersByTimeAsync(500);
+
+  expect(unreadable).toBe(0);
+  player.close();
+});
+
 test("a screen that stands still later: a fresh start twice, then somebody is told", async () => {
   expect(await watch(18, (second) => second < 5)).toEqual({ broken: 2, unreadable: 0 });
   expect(await watch(40, (second) => second < 5)).toEqual({ broken: 2, unreadable: 1 });

@@ -57,7 +57,7 @@ export class LivePlayer {
   private steps = 0;
   private readonly failures = new Failures(MOST_FAILURES, FORGET_FAILURES_MS);
   private decoded = 0;
-  private stillSinceMs = 0;
+  private stillSinceMs = performance.now();
   private hasShown = false;
 
   constructor(
