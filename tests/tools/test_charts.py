@@ -59,6 +59,29 @@ def test_what_others_do_better_and_what_is_missed_is_said(language: charts.Langu
     assert "`./dev bench fanout`, 2026-01-02, abc: 2 cores" in page
 
 
+def test_a_goal_that_is_a_share_of_a_peer_or_one_rows_own_is_missed_aloud() -> None:
+    ffmpeg = {"name": "ffmpeg -c copy -f segment", "version": "5", "figures": [_figure(50, 0.6)]}
+    recorded = {**REPORT, "figures": [_figure(10, 9.0), _figure(50, 0.5)], "peers": [ffmpeg]}
+    watched = {
+        **REPORT,
+        "figures": [
+            {"name": "browser_median_ms", "value": 207.0, "unit": "ms"},
+            {"name": "browser_webcodecs_median_ms", "value": 196.7, "unit": "ms"},
+        ],
+        "peers": [],
+    }
+
+    missed = charts.render_page({"ingest": recorded, "ttff": watched}, "en").split("\n## ")[-3]
+
+    assert "50 cameras: 0.5 > 0.39 % of a core (0.65 of ffmpeg -c copy -f segment 5)" in missed
+    assert "lowest delay: 197 > 150 ms" in missed
+    assert missed.count("\n- ") == 2, "neither ten cameras nor the usual player has missed a goal"
+
+
+def _figure(cameras: int, percent: float) -> dict[str, Any]:
+    return {"name": f"cpu_percent_per_camera_{cameras}", "value": percent, "unit": "%"}
+
+
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_a_peer_is_shown_or_named_as_missing(language: charts.Language) -> None:
     figures = [{"name": "cpu_percent_per_viewer_200", "value": 0.3, "unit": "%"}]
