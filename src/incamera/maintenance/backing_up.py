@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +51,7 @@ async def _backup(
             await remote.blobs.put(f"{folder.name}/{part}", folder / part)
     except BlobError as error:
         raise BackupNotUploaded(folder, str(error)) from error
-    shutil.rmtree(folder)
+    _remove(folder)
     return f"{remote.url} ({folder.name})"
 
 
@@ -123,9 +123,16 @@ def drop_old_backups(parent: Path, clock: Clock) -> None:
             continue
         age_days = (clock.now() - moment).total_seconds() / 86400
         if age_days > KEEP_ROWS_DAYS:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                _remove(folder)
         elif age_days > KEEP_KEYS_DAYS:
             (folder / archive.KEYS).unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    """The manifest first, as it came last: whoever is killed here leaves something that does not claim to be a backup."""
+    (folder / archive.MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 async def _revision(database_url: str) -> str:
