@@ -36,7 +36,7 @@ class Words:
 class Row:
     """One figure of a benchmark, for Incamera and every peer that has it.
 
-    `goal` is this row's own; `share_of` is a goal that is a share of what a peer took in the same run: its name, the share.
+    `goal` is this row's own; `share_of` is a goal relative to a peer in the same run: its name, the share.
     """
 
     figure: str
@@ -95,10 +95,10 @@ CHARTS: Final = (
             Row("cpu_percent_per_camera_50", _cameras(50), share_of=("ffmpeg -c copy -f segment", 0.65)),
         ),
         note=Words(
-            "4 Mbit/s each. Incamera also encrypts, indexes and syncs to the disk; ffmpeg copies into files. Goal for 50: "
-            "0.65 of what ffmpeg takes.",
-            "4 Mbit/s chacune. Incamera chiffre, indexe et synchronise aussi ; ffmpeg copie dans des fichiers. But pour "
-            "50 : 0,65 de ce que prend ffmpeg.",
+            "4 Mbit/s each. Incamera also encrypts, indexes and syncs to the disk; ffmpeg copies into files. Goal for "
+            "50: 0.65 of what ffmpeg takes.",
+            "4 Mbit/s chacune. Incamera chiffre, indexe et synchronise aussi ; ffmpeg copie dans des fichiers. But "
+            "pour 50 : 0,65 de ce que prend ffmpeg.",
         ),
     ),
     Chart(

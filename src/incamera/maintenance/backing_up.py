@@ -130,7 +130,7 @@ def drop_old_backups(parent: Path, clock: Clock) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """The manifest first, as it came last: whoever is killed here leaves something that does not claim to be a backup."""
+    """The manifest first, as it came last: whoever is killed here leaves nothing that claims to be a backup."""
     (folder / archive.MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(folder)
 
