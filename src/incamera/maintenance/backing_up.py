@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -123,16 +123,16 @@ def drop_old_backups(parent: Path, clock: Clock) -> None:
             continue
         age_days = (clock.now() - moment).total_seconds() / 86400
         if age_days > KEEP_ROWS_DAYS:
-            with suppress(OSError):
-                _remove(folder)
+            _remove(folder, ignore_errors=True)
         elif age_days > KEEP_KEYS_DAYS:
             (folder / archive.KEYS).unlink(missing_ok=True)
 
 
-def _remove(folder: Path) -> None:
+def _remove(folder: Path, *, ignore_errors: bool = False) -> None:
     """The manifest first, as it came last: whoever is killed here leaves nothing that claims to be a backup."""
-    (folder / archive.MANIFEST).unlink(missing_ok=True)
-    shutil.rmtree(folder)
+    with suppress(OSError) if ignore_errors else nullcontext():
+        (folder / archive.MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=ignore_errors)
 
 
 async def _revision(database_url: str) -> str:
