@@ -61,12 +61,18 @@ def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     process = subprocess.Popen(command(port, tmp_path), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    with process.stdout as said:
-        assert said.readline().startswith("ready ")
-    family = psutil.Process(process.pid).children(recursive=True)
-    assert len(family) >= 3
-    process.kill()
-    process.wait()
+    try:
+        with process.stdout as said:
+            assert said.readline().startswith("ready ")
+        family = psutil.Process(process.pid).children(recursive=True)
+        words = [" ".join(it.cmdline()) for it in family]
+    finally:
+        process.kill()
+        process.wait()
+    log = (tmp_path / "server.log").read_text()
+    assert [
+        part for part in ("edge.simulated", "serve", "edge --server") if not any(part in it for it in words)
+    ] == [], log
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
 
