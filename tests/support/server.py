@@ -7,6 +7,7 @@ with running_server(tmp_path) as server:
 """
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -209,3 +210,13 @@ def running_server(
         yield server
     finally:
         server.close()
+    assert not (falls := edge_falls(server.log)), (
+        f"the edge fell by itself, with status {falls}:\n{server.log.read_text()}"
+    )
+
+
+def edge_falls(log: Path) -> list[int]:
+    """Exit statuses of edges that nobody ended: the next one comes a second later, and no test would notice."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if '"local_edge.ended"' in line]
+    statuses = [json.loads(line)["status"] for line in lines]
+    return [status for status in statuses if status not in (None, 0, -signal.SIGKILL, -signal.SIGTERM)]

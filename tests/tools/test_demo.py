@@ -69,7 +69,7 @@ def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    log = (tmp_path / "server.log").read_text()
+    log = (tmp_path / "server.log").read_text()  # it says why an edge is missing
     assert [
         part for part in ("edge.simulated", "serve", "edge --server") if not any(part in it for it in words)
     ] == [], log
