@@ -31,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { VIEWER_HEADER = 24, WINDOWS = 3, BINARY = 2 };
+enum { VIEWER_HEADER = 24, WINDOWS = 3, BINARY = 2, PING = 9, PONG = 10 };
 static const double settle_s = 2, pause_s = 0.004, fill_s = 5;
 
 typedef struct {
@@ -88,6 +88,22 @@ static int header_length(const Viewer *viewer)
     return 2 + (code == 126 ? 2 : code == 127 ? 8 : 0);
 }
 
+/* A server hangs up on a peer that is silent for long (RFC 6455 5.5.2); the masking key is zero. */
+static void answer_ping(const Viewer *viewer)
+{
+    unsigned char pong[6 + VIEWER_HEADER] = {0x80 | PONG, (unsigned char)(0x80 | viewer->payload_length)};
+    memcpy(pong + 6, viewer->payload, (size_t)viewer->payload_length);
+    send(viewer->fd, pong, (size_t)(6 + viewer->payload_length), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void end_frame(Viewer *viewer)
+{
+    if (viewer->is_final && viewer->opcode == BINARY)
+        note_delay(viewer);
+    else if (viewer->opcode == PING)
+        answer_ping(viewer);
+}
+
 static void begin_frame(Viewer *viewer)
 {
     int code = viewer->head[1] & 127;
@@ -101,6 +117,8 @@ static void begin_frame(Viewer *viewer)
     viewer->is_final = viewer->head[0] >> 7;
     viewer->frame_left = size;
     viewer->head_length = 0;
+    if (!size)
+        end_frame(viewer);
 }
 
 static void read_frames(Viewer *viewer, const unsigned char *at, ssize_t size)
@@ -118,8 +136,8 @@ static void read_frames(Viewer *viewer, const unsigned char *at, ssize_t size)
         memcpy(viewer->payload + viewer->payload_length, at, (size_t)keep);
         viewer->payload_length += keep;
         at += part, size -= part, viewer->frame_left -= part;
-        if (!viewer->frame_left && viewer->is_final && viewer->opcode == BINARY)
-            note_delay(viewer);
+        if (!viewer->frame_left)
+            end_frame(viewer);
     }
 }
 
